@@ -192,7 +192,7 @@ def check(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode_fields(fields: Mapping[str, Any]) -> bytes:
-    """CloudEvents JSON. U+FFFE and U+FFFF, illegal in XML 1.0 §2.2, are escaped; JSON escapes the control characters."""
+    """CloudEvents JSON, legal in XML 1.0 §2.2: JSON escapes the control characters, this U+FFFE and U+FFFF."""
     try:
         encoded = _encode({"specversion": "1.0", **fields})
     except UnicodeEncodeError as error:

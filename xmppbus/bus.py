@@ -1,0 +1,106 @@
+"""The door: check, route, keep, and only then say yes. And what goes on along a route after an analyzer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from xmppbus import limits
+from xmppbus.errors import Code, Refused
+from xmppbus.event import Event, Named, now, parse
+from xmppbus.interfaces import Accepted, Clock
+from xmppbus.journal import Appended, Journal, Outcome, Result, Routed, Settled, Verdict
+from xmppbus.route import Routes
+
+Size = Callable[[Event], int]
+"""Bytes of an event's encoded item; the wire knows, the core only compares."""
+
+
+def admit(fields: Mapping[str, Any], source: str, time: str, size: Size) -> Named:
+    """The door check, the same with and without a daemon: a checked event with a name. Raises `Refused`."""
+    named = parse(fields, {"id": str(uuid.uuid4()), "source": source, "time": time})
+    encoded = size(named.event)
+    if encoded > limits.ITEM_BYTES:
+        message = f"the encoded item has {encoded} bytes of at most {limits.ITEM_BYTES}; send less, or a link to it"
+        raise Refused(Code.TOO_BIG, message)
+    return named
+
+
+class Bus:
+    """Takes responsibility for events. Never waits for an output, an analyzer or a server."""
+
+    def __init__(self, journal: Journal, routes: Routes, *, source: str, size: Size, clock: Clock) -> None:
+        self._journal = journal
+        self._routes = routes
+        self._source = source
+        self._size = size
+        self._clock = clock
+        self._closing = False
+
+    def close(self) -> None:
+        """Say no from now on: the house is being left."""
+        self._closing = True
+
+    @property
+    def closing(self) -> bool:
+        """Whether the house is being left."""
+        return self._closing
+
+    async def accept(self, sent: Sequence[Mapping[str, Any]], *, time: str = "") -> list[Accepted | Refused]:
+        """As `interfaces.Accept` says."""
+        if self._closing:
+            raise Refused(Code.CLOSING, "the daemon is stopping; try again in a moment", retry_after=2)
+        if len(sent) > limits.BATCH_EVENTS:
+            raise Refused(Code.TOO_BIG, f"{len(sent)} events in one batch of at most {limits.BATCH_EVENTS}")
+        time = time or now(self._clock)
+        answers: list[Accepted | Refused | None] = []
+        admitted: list[Routed] = []
+        for fields in sent:
+            try:
+                event, content = admit(fields, self._source, time, self._size)
+            except Refused as refusal:
+                answers.append(refusal)
+            else:
+                answers.append(None)
+                admitted.append(Routed(event, content, self._routes.route(event)))
+        appended = iter(zip(admitted, await self._journal.append(admitted), strict=True)) if admitted else iter(())
+        return [answer or _answer(*next(appended)) for answer in answers]
+
+    def onward(self, station: str, delivery: int, event: Event, passed: Sequence[Event]) -> Settled:
+        """What an analyzer's answer to an event comes to: the same event goes on, new ones go on beside it.
+
+        A new event's name is derived from its cause, the station and its place in the answer, so that the same answer
+        after a crash makes the same events.
+        """
+        same = any(each is event or each == event for each in passed)
+        events: list[Routed] = []
+        for index, each in enumerate(passed):
+            if each is event or each == event:
+                continue
+            if event.get("hops", 0) >= limits.HOPS:
+                text = f"derived from one another {limits.HOPS} times; is there a circle in the routes?"
+                return Settled(delivery, Outcome(Verdict.DEAD, "loop", text))
+            derived = _derived(station, event, index, each)
+            events.append(Routed(derived, _content(derived), self._routes.onward(station, derived)))
+        targets = self._routes.onward(station, event) if same else ()
+        return Settled(delivery, Outcome(Verdict.DELIVERED), targets, tuple(events))
+
+
+def _derived(station: str, cause: Event, index: int, event: Event) -> Event:
+    changes: dict[str, Any] = {"causedby": cause.item_id, "hops": cause.get("hops", 0) + 1}
+    if event.name == cause.name:
+        changes["id"] = str(uuid.uuid5(uuid.UUID(cause.item_id), f"{station}/{index}"))
+    return event.evolve(**changes)
+
+
+def _content(event: Event) -> bytes:
+    return blake2b(event.encoded, digest_size=16).digest()
+
+
+def _answer(routed: Routed, appended: Appended) -> Accepted | Refused:
+    if appended.result is Result.CONFLICT:
+        message = f"source and id name another event already (sequence {appended.sequence}); give this one its own id"
+        return Refused(Code.CONFLICT, message, field="id")
+    return Accepted(appended.result, routed.event.item_id, appended.sequence, appended.deliveries)

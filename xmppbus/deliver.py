@@ -1,0 +1,170 @@
+"""Claim places, work their runs, settle: one deliverer for each output, and one for all stations.
+
+A run's outcomes are settled in slices while it goes on. One that is not yes stops its place, never the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import timedelta
+
+from xmppbus import limits
+from xmppbus.bus import Bus
+from xmppbus.errors import About, condition
+from xmppbus.interfaces import Analyzer, Output
+from xmppbus.journal import Delivery, Journal, Outcome, Run, Settled, Stop, Verdict
+from xmppbus.retry import Dice, Retry
+
+log = logging.getLogger("xmppbus.deliver")
+
+_IDLE = timedelta(seconds=30)
+
+Work = Callable[[Run], AsyncGenerator[Settled, None]]
+"""Works a run: yields what settles each delivery, in order, as soon as it is known."""
+
+
+class Deliverer:
+    """Brings what waits for one output to its places, as many places at once as are allowed."""
+
+    def __init__(
+        self,
+        output: str,
+        work: Work,
+        journal: Journal,
+        *,
+        ready: Callable[[], Awaitable[None]],
+        dice: Dice,
+        retry: Retry = Retry(),  # noqa: B008  # a tuple: immutable
+        places: int = limits.PLACES_AT_ONCE,
+        run_events: int = limits.RUN_EVENTS,
+    ) -> None:
+        self.output = output
+        self._work = work
+        self._journal = journal
+        self._ready = ready
+        self._dice = dice
+        self._retry = retry
+        self._places = places
+        self._run_events = run_events
+        self._attempts: dict[str, int] = {}
+        self._active: set[asyncio.Task[None]] = set()
+        self._finishing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled. What is being settled is settled all the same."""
+        try:
+            while True:
+                await self._ready()
+                await self._turn()
+        finally:
+            for task in self._active:
+                task.cancel()
+            await asyncio.gather(*self._active, return_exceptions=True)
+            await asyncio.gather(*self._finishing, return_exceptions=True)
+
+    async def _turn(self) -> None:
+        changed = asyncio.create_task(self._journal.changed(_IDLE))
+        try:
+            await asyncio.sleep(0)  # let it start listening, or a commit during the claim would go unheard
+            runs = await self._journal.claim(self.output, self._places - len(self._active), self._run_events)
+            for run in runs:
+                task = asyncio.create_task(self._run(run), name=f"{self.output} {run.place}")
+                self._active.add(task)
+                task.add_done_callback(self._active.discard)
+            if not runs:
+                # A place that is done may wait again at once: its own end wakes us as a commit does.
+                await asyncio.wait({changed, *self._active}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+
+    async def _run(self, run: Run) -> None:
+        settled: list[Settled] = []
+        writes: list[asyncio.Task[None]] = []
+        stop: Stop | None = None
+        count = 0
+        try:
+            async with aclosing(self._work(run)) as outcomes:
+                async for one in outcomes:
+                    count += 1
+                    stop = stop or self._stop(run, one.outcome)
+                    settled.append(one)
+                    if len(settled) >= limits.SETTLE_EVENTS:
+                        writes.append(asyncio.create_task(self._journal.settle(run, settled, more=True)))
+                        settled = []
+            if not stop and count < len(run.deliveries):
+                raise RuntimeError(f"{count} outcomes for {len(run.deliveries)} deliveries")
+        except Exception as error:  # the house is kept alive: an output's bug stops its place and shows
+            log.exception("%s: the output failed at %s", self.output, run.place)
+            stop = self._stop(run, Outcome(Verdict.STOPPED, "bug", f"{type(error).__name__}: {error}"))
+        finally:
+            # Also when cancelled: what the other side has said is written down before the claim ends.
+            finish = asyncio.create_task(self._finish(run, settled, writes, stop))
+            self._finishing.add(finish)
+            finish.add_done_callback(self._finishing.discard)
+            await asyncio.shield(finish)
+
+    async def _finish(
+        self, run: Run, settled: Sequence[Settled], writes: Sequence[asyncio.Task[None]], stop: Stop | None
+    ) -> None:
+        await asyncio.gather(*writes)
+        await self._journal.settle(run, settled, stop=stop)
+
+    def _stop(self, run: Run, outcome: Outcome) -> Stop | None:
+        if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
+            self._attempts.pop(run.place, None)
+            return None
+        if outcome.verdict is Verdict.UNSENT:
+            return None
+        what = condition(outcome.condition)
+        if what.about is About.US and outcome.condition != "bug":
+            # The connection has its own backoff, and the output says when it is ready again.
+            return Stop(outcome.condition, outcome.text or what.advice, self._attempts.get(run.place, 0), 0.0)
+        attempts = self._attempts[run.place] = self._attempts.get(run.place, 0) + 1
+        seconds = self._retry.decide(attempts, self._dice, outcome.retry_after)
+        log.warning("%s: %s is stopped: %s %s", self.output, run.place, outcome.condition, outcome.text)
+        return Stop(outcome.condition, outcome.text or what.advice, attempts, seconds)
+
+
+def output_work(output: Output) -> Work:
+    """Work runs with an output."""
+
+    async def work(run: Run) -> AsyncGenerator[Settled, None]:
+        deliveries = iter(run.deliveries)
+        async for outcome in output.deliver_run(run.place, run.deliveries):
+            yield Settled(next(deliveries).id, outcome)
+
+    return work
+
+
+def stations_work(stations: Mapping[str, Analyzer], bus: Bus, jobs: int = limits.ANALYZER_JOBS) -> Work:
+    """Work runs with analyzers, by the station's name `ROUTE/STEP`: `jobs` events of a station side by side."""
+
+    async def one(station: str, delivery: Delivery, turn: asyncio.Semaphore) -> Settled:
+        analyzer = stations.get(station)
+        if analyzer is None:
+            text = "its route is not in the config any more; bring the route back, or drop what waits"
+            return Settled(delivery.id, Outcome(Verdict.STOPPED, "gone", text))
+        async with turn:
+            try:
+                async with asyncio.timeout(limits.ANALYZER_SECONDS):
+                    passed = await analyzer.analyze(delivery.event)
+                return bus.onward(station, delivery.id, delivery.event, passed)
+            except Exception as error:  # the house is kept alive: a bug stops the station, and the event stays
+                log.exception("analyzer %s failed at event %s", station, delivery.item_id)
+                return Settled(delivery.id, Outcome(Verdict.STOPPED, "bug", f"{type(error).__name__}: {error}"))
+
+    async def work(run: Run) -> AsyncGenerator[Settled, None]:
+        turn = asyncio.Semaphore(jobs)
+        tasks = [asyncio.create_task(one(run.place, delivery, turn)) for delivery in run.deliveries]
+        try:
+            for task in tasks:
+                yield await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return work

@@ -1,0 +1,103 @@
+"""What `app.py` hands to the inputs, the outputs and the command line: the parts of the house, already open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from xmppbus.bus import Bus
+from xmppbus.errors import Code, Refused
+from xmppbus.interfaces import Clock, Output
+from xmppbus.journal import Journal
+from xmppbus.options import Options
+from xmppbus.plugins import Registry
+from xmppbus.route import Routes
+from xmppbus.web import Web
+from xmppbus.xmpp.component import Stream
+
+Status = Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class House:
+    """The parts, for those who live in it. `xmpp` is None on a local bus, `web` is None where HTTP is switched off."""
+
+    options: Options
+    clock: Clock
+    started: datetime
+    journal: Journal
+    routes: Routes
+    registry: Registry
+    bus: Bus
+    web: Web | None
+    xmpp: Stream | None
+    outputs: dict[str, Output] = field(default_factory=dict)
+    inputs: dict[str, Status] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`
+
+    async def status(self) -> dict[str, Any]:
+        """Everything that `xmppbus status --json` prints; see docs/reference/status.md."""
+        journal = await self.journal.status()
+        places = await self.journal.places()
+        now = self.clock()
+        waiting: dict[str, dict[str, Any]] = {}
+        for place in places:
+            line = waiting.setdefault(place.output, {"waiting": 0, "oldest_seconds": None, "places": 0})
+            line["waiting"] += place.waiting
+            line["places"] += 1
+            if place.oldest:
+                age = max(0.0, (now - place.oldest).total_seconds())
+                line["oldest_seconds"] = max(age, line["oldest_seconds"] or 0.0)
+        stopped = [
+            {"output": place.output, "place": place.place, "waiting": place.waiting, **place.stop._asdict()}
+            for place in places
+            if place.stop
+        ]
+        names = {*self.outputs, *waiting}
+        return {
+            "alive": True,
+            "accepting": journal.accepting and not self.bus.closing,
+            "state": self._state(journal.accepting, waiting),
+            "since": self.started.isoformat(),
+            "notices": list(self.notices),
+            "xmpp": dict(self.xmpp.status()) if self.xmpp else None,
+            "inputs": {name: dict(status()) for name, status in self.inputs.items()},
+            "outputs": {name: self._output(name) | waiting.get(name, {"waiting": 0}) for name in sorted(names)},
+            "stopped": stopped,
+            "journal": journal._asdict(),
+        }
+
+    def _output(self, name: str) -> dict[str, Any]:
+        output = self.outputs.get(name)
+        if output:
+            return dict(output.status())
+        if name == "via":
+            return {"state": "up"}
+        return {"state": "missing", "reason": "no such output in the config; what waits for it is held"}
+
+    def _state(self, accepting: bool, waiting: Mapping[str, Mapping[str, Any]]) -> str:
+        """One word: `refusing`, `down` (an output can't deliver), `behind` (it can, and something waits), or `up`."""
+        if not accepting or self.bus.closing:
+            return "refusing"
+        if any(self._output(name)["state"] != "up" for name in {*self.outputs, *waiting}):
+            return "down"
+        behind = any((line["oldest_seconds"] or 0) >= BEHIND_SECONDS for line in waiting.values())
+        return "behind" if behind else "up"
+
+    async def health(self) -> str:
+        """Empty when the house can accept, else why not (`GET /health`)."""
+        journal = await self.journal.status()
+        if self.bus.closing:
+            return "stopping"
+        return "" if journal.accepting else journal.reason
+
+
+BEHIND_SECONDS = 5.0
+"""What has waited longer than this is said to be behind; less is on its way."""
+
+
+def not_found(item_id: str) -> Refused:
+    """Nobody knows such an event; the same words at every door."""
+    return Refused(Code.NOT_FOUND, f"no event {item_id} in the journal; it never was, or has been pruned")

@@ -1,0 +1,98 @@
+"""The registry: four verbs by which plugins, and the house's own parts, say what they offer.
+
+A plugin is a module with `register(registry)`. It is found by the entry point group `xmppbus.plugins`, or named in the
+config: a module, or a file ending in `.py`. It comes to use when a route, or `inputs:` or `outputs:`, names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+from xmppbus.errors import PluginInvalid
+from xmppbus.interfaces import Analyzer, Input, Output
+
+GROUP = "xmppbus.plugins"
+
+Options = Mapping[str, Any]
+"""What the config gives a part, as it stands there. A factory that raises `ValueError` or `TypeError` says what is
+wrong with it, and the config error names its place."""
+
+MakeInput = Callable[[Any, Options], Input]
+MakeOutput = Callable[[Any, Options], Output]
+MakeAnalyzer = Callable[[Options], Analyzer]
+"""The first argument of an input's and an output's factory is the `House`."""
+
+_Factory = TypeVar("_Factory")
+
+
+class Command(NamedTuple):
+    """A word that people can say to the bot: declared once, with its help; what serves it comes with the bot."""
+
+    name: str
+    help: str
+    run: Callable[..., Any]
+
+
+class Registry:
+    """What is on offer, by kind and name. A name is taken once."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, MakeInput] = {}
+        self.outputs: dict[str, MakeOutput] = {}
+        self.analyzers: dict[str, MakeAnalyzer] = {}
+        self.commands: dict[str, Command] = {}
+
+    def input(self, name: str, make: MakeInput) -> None:
+        """Offer a way in."""
+        _take(self.inputs, "input", name, make)
+
+    def output(self, name: str, make: MakeOutput) -> None:
+        """Offer a way out; routes name it in `to`."""
+        _take(self.outputs, "output", name, make)
+
+    def analyzer(self, name: str, make: MakeAnalyzer) -> None:
+        """Offer a station; routes name it in `via`. One is made for each station, so each has a state of its own."""
+        _take(self.analyzers, "analyzer", name, make)
+
+    def command(self, name: str, help: str, run: Callable[..., Any]) -> None:  # noqa: A002  # as every command line says
+        """Offer a word for people."""
+        _take(self.commands, "command", name, Command(name, help, run))
+
+
+def _take(offered: dict[str, _Factory], kind: str, name: str, make: _Factory) -> None:
+    if name in offered:
+        raise PluginInvalid(f"two plugins offer the {kind} {name!r}; take one of them out of `plugins`")
+    offered[name] = make
+
+
+def load(registry: Registry, named: Sequence[str]) -> None:
+    """Register every installed plugin, and those that the config names (each once). Raises `PluginInvalid`."""
+    found = {entry.value: entry.name for entry in entry_points(group=GROUP)}
+    for name in [*found, *(each for each in named if each not in found)]:
+        _register(registry, name)
+
+
+def _register(registry: Registry, name: str) -> None:
+    try:
+        module = _from_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
+    except Exception as error:  # a plugin may raise anything while it is imported; its operator wants to know which
+        raise PluginInvalid(f"the plugin {name} can't be loaded: {type(error).__name__}: {error}") from error
+    register = getattr(module, "register", None)
+    if not callable(register):
+        raise PluginInvalid(f"the plugin {name} has no register(registry); see docs/howto/write-a-plugin.md")
+    register(registry)
+
+
+def _from_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"xmppbus_plugin_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise PluginInvalid(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
