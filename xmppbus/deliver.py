@@ -60,10 +60,15 @@ class Deliverer:
                 await self._ready()
                 await self._turn()
         finally:
-            for task in self._active:
-                task.cancel()
-            await asyncio.gather(*self._active, return_exceptions=True)
-            await asyncio.gather(*self._finishing, return_exceptions=True)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Claim nothing more, give what is in flight the grace period, and write down what came of it."""
+        if self._active:
+            await asyncio.wait(self._active, timeout=limits.GRACE_SECONDS)
+        for task in self._active:
+            task.cancel()
+        await asyncio.gather(*self._active, *self._finishing, return_exceptions=True)
 
     async def _turn(self) -> None:
         changed = asyncio.create_task(self._journal.changed(_IDLE))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from xmppbus.bus import Bus
+from xmppbus.config import Config
 from xmppbus.errors import Code, Refused
-from xmppbus.interfaces import Clock, Output
+from xmppbus.interfaces import Clock, Input, Output
 from xmppbus.journal import Journal
 from xmppbus.options import Options
 from xmppbus.plugins import Registry
@@ -17,25 +18,32 @@ from xmppbus.route import Routes
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
 
-Status = Callable[[], Mapping[str, Any]]
 
-
-@dataclass(frozen=True)
+@dataclass
 class House:
     """The parts, for those who live in it. `xmpp` is None on a local bus, `web` is None where HTTP is switched off."""
 
-    options: Options
+    config: Config
     clock: Clock
     started: datetime
     journal: Journal
-    routes: Routes
     registry: Registry
     bus: Bus
-    web: Web | None
-    xmpp: Stream | None
+    web: Web | None = None
+    xmpp: Stream | None = None
     outputs: dict[str, Output] = field(default_factory=dict)
-    inputs: dict[str, Status] = field(default_factory=dict)
+    inputs: dict[str, Input] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`
+
+    @property
+    def options(self) -> Options:
+        """The config's options."""
+        return self.config.options
+
+    @property
+    def routes(self) -> Routes:
+        """The routes of today."""
+        return self.config.routes
 
     async def status(self) -> dict[str, Any]:
         """Everything that `xmppbus status --json` prints; see docs/reference/status.md."""
@@ -63,7 +71,7 @@ class House:
             "since": self.started.isoformat(),
             "notices": list(self.notices),
             "xmpp": dict(self.xmpp.status()) if self.xmpp else None,
-            "inputs": {name: dict(status()) for name, status in self.inputs.items()},
+            "inputs": {name: dict(each.status()) for name, each in self.inputs.items()},
             "outputs": {name: self._output(name) | waiting.get(name, {"waiting": 0}) for name in sorted(names)},
             "stopped": stopped,
             "journal": journal._asdict(),

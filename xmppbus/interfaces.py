@@ -39,6 +39,10 @@ class Input(Protocol):
         """Take events until cancelled. A crash restarts it with backoff."""
         ...
 
+    def status(self) -> Mapping[str, Any]:
+        """What `xmppbus status` shows of it; `state` is one word."""
+        ...
+
 
 class Output(Protocol):
     """A way out. Entered before the first delivery, left after the last."""

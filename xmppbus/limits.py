@@ -95,6 +95,16 @@ ANALYZER_SECONDS = 300.0
 ANALYZER_JOBS = 8
 """An analyzer that has not answered by then is a bug that stops its place; how many run side by side."""
 
+GRACE_SECONDS = 5.0
+"""What is in flight when the house is left has this long to be answered; the rest is looked up at the next start."""
+
+RESTART_FIRST_SECONDS = 1.0
+RESTART_MOST_SECONDS = 60.0
+"""An input that crashed is started again with full jitter between these."""
+
+PRUNE_SECONDS = 60.0
+"""How often the retention is looked after."""
+
 # --- XMPP -----------------------------------------------------------------------------------------------------------
 
 CONNECT_FIRST_SECONDS = 0.5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -112,7 +112,7 @@ class Routes:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._by_name = {route.name: route for route in routes}
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[Route]:
         return iter(self._by_name.values())
 
     def route(self, event: Event) -> tuple[Target, ...]:
