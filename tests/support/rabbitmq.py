@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port, is_open
+
 # Not the wrapper in /usr/sbin, which changes to the system's own directories and user.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 START_TIMEOUT = 60.0
@@ -52,7 +54,7 @@ def version() -> str:
 def rabbitmq() -> Iterator[RabbitMQ]:
     """Start a broker in a temporary directory; stop it, and its epmd, on the way out."""
     directory = Path(tempfile.mkdtemp(prefix="xmppbus-rabbitmq-"))
-    amqp, distribution, epmd = free_ports(3)
+    amqp, distribution, epmd = free_port(), free_port(), free_port()
     environment = broker_environment(directory, amqp, distribution, epmd)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -120,24 +122,13 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 def until_open(port: int) -> None:
     """Wait until a port of loopback takes connections."""
     deadline = time.monotonic() + START_TIMEOUT
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+    while not is_open(port):
         if time.monotonic() > deadline:
             raise TimeoutError(f"nothing listens on port {port}")
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def until_amqp(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

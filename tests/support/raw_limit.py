@@ -48,10 +48,10 @@ class RawPublisher:
             f" xmlns:stream='http://etherx.jabber.org/streams' to={quoteattr(jid)}>"
         )
         self.socket.sendall(header.encode())
-        opened = self._read_until(re.compile(rb"<stream:stream[^>]*\bid=['\"]([^'\"]*)['\"][^>]*>"))
+        opened = self.read_until(re.compile(rb"<stream:stream[^>]*\bid=['\"]([^'\"]*)['\"][^>]*>"))
         digest = hashlib.sha1(opened.group(1) + secret.encode(), usedforsecurity=False).hexdigest()
         self.socket.sendall(f"<handshake>{digest}</handshake>".encode())
-        self._read_until(re.compile(rb"<handshake"))
+        self.read_until(re.compile(rb"<handshake"))
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +64,8 @@ class RawPublisher:
         finally:
             self.socket.close()
 
-    def _read_until(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+    def read_until(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+        """Read until what has come matches."""
         data = b""
         while (found := pattern.search(data)) is None:
             more = self.read()
