@@ -94,10 +94,12 @@ class Proxy:
         """Reset everything and stop listening."""
         await self.refuse()
         self.reset()
+        await asyncio.sleep(0)  # connections accepted a moment ago begin, so that they can be ended
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.sleep(0)  # aborted transports close in the loop's next round
 
     async def listen(self) -> None:
         """Accept connections (again)."""
@@ -141,7 +143,7 @@ class Proxy:
         self._tasks.add(task)
         try:
             server_reader, server = await asyncio.open_connection(HOST, self.target_port)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             bus.transport.abort()
             return
         finally:
