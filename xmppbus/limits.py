@@ -66,6 +66,55 @@ NAMES = 10_000_000
 COMMIT_OPERATIONS = 512
 """Operations in one group commit: bounds how long the first of them waits for the last."""
 
+COMMIT_EVENTS = 4_000
+"""Events in one group commit, for the same reason: about 50 ms of work."""
+
+RESERVE_MARGIN_BYTES = 4 * MIB
+"""What must be free beyond the reserve before it is made again, so that a full disk does not flap."""
+
+FULL_CHECK_SECONDS = 0.25
+"""How often a full disk is looked at: accepting goes on within a second of space being there."""
+
+BUSY_SECONDS = 5.0
+"""How long a commit waits for another program that holds the database, before senders are told to try again."""
+
+WRITER_CACHE_BYTES = 16 * MIB
+READER_CACHE_BYTES = 8 * MIB
+"""SQLite's page caches: enough for the upper pages of every index, little enough for a small machine."""
+
+WAL_BYTES = 16 * MIB
+"""The write-ahead log beyond which its pages are copied into the database."""
+
+ROOM_SECONDS = 0.05
+"""How often the journal's size is measured while it is far from its bound."""
+
+NAME_BYTES = 80
+"""What a name costs on disk; names may take a quarter of the journal's bound."""
+
+TALLY_ENTRIES = 10_000
+"""Entries between two notes of how many there are: opening counts at most so many."""
+
+PRUNE_EVENTS = 250
+"""Entries forgotten in one commit: an append behind it waits some milliseconds at most."""
+
+PRUNE_SCAN_EVENTS = 4_000
+"""Entries looked at in one step of pruning or reading, so that claims need not wait for it."""
+
+READ_BYTES = 4 * MIB
+"""Event data fetched in one step of reading; the same reason, for large events."""
+
+CLAIM_BYTES = 8 * MIB
+"""Event data that one claim holds, over all its places; the others keep their turn."""
+
+CONSUMERS = 10_000
+"""Named consumers: a client that invents a name for each visit must not fill the disk."""
+
+OUTCOME_CHARACTERS = 500
+"""A server's words about a delivery, kept for people."""
+
+READ_POSITIONS = 4_096
+"""How many readers' positions behind entries that do not concern them are remembered, so as not to look again."""
+
 # --- delivery -------------------------------------------------------------------------------------------------------
 
 RUN_EVENTS = 512
@@ -122,6 +171,29 @@ PING_DEADLINE_SECONDS = 10.0
 SPLIT_SECONDS = 30.0
 """A nonce to our own address: a missing or a foreign one means two holders of one component."""
 
+REFUSED_SECONDS = 5.0
+"""The least pause after a refused log-in: twelve attempts a minute at most, whatever the dice say."""
+
+SESSION_LASTED_SECONDS = 2.0
+"""A session that lasted so long was a good one: the backoff begins anew. Shorter ones may be a server that throws us out."""
+
+CLOSE_SECONDS = 2.0
+"""How long the server may take to close its half of the stream."""
+
+TCP_USER_TIMEOUT_SECONDS = 20.0
+KEEPALIVE_SECONDS = 10
+"""The kernel gives up a connection whose data is not acknowledged for so long; an idle one is probed."""
+
+SPLIT_NONCES = 6
+SPLIT_DEADLINE_SECONDS = 1.0
+"""Nonces in one check: a server that shares stanzas at random hides another holder once in 2**6 checks."""
+
+STANZA_BYTES = 65_536
+"""Of a stanza of somebody else, at most so much is logged or answered."""
+
+NODE_PROBE_SECONDS = 60.0
+"""How long `check` may take in all."""
+
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 
 HTTP_BODY_BYTES = 16 * MIB
@@ -131,12 +203,39 @@ HTTP_HEADER_SECONDS = 10.0
 HTTP_BODY_SECONDS = 10.0
 """aiohttp has no read timeouts of its own; a slow-loris is closed within 15 s."""
 
+HTTP_BODY_BYTES_PER_SECOND = 64 * KIB
+"""A body that comes at this rate has all the time it needs."""
+
+HTTP_BODIES_BYTES = 64 * MIB
+"""Unfinished bodies of all connections together: what many slow senders can cost in memory."""
+
+HTTP_IDLE_SECONDS = 75.0
+"""A kept connection without a request; longer than proxies keep theirs (60 s), so that they close first."""
+
+HTTP_LINGER_SECONDS = 2.0
+"""How long the rest of a refused body is read and thrown away, so that its sender can read why."""
+
+HTTP_WRITE_SECONDS = 10.0
+"""A client that does not read its answer for so long is cut off."""
+
+HTTP_ADDRESSES = 65_536
+"""Addresses whose rate of requests is remembered; about 100 bytes each."""
+
+GRACE_SECONDS = 10.0
+"""What is being answered when the house is left may take so long to end."""
+
 CONNECTIONS_PER_ADDRESS = 256
 CONNECTIONS = 4_096
 """Open connections of the HTTP listener, from one address and in all."""
 
+CONNECTIONS_WAITING = 1_024
+"""Connections that the kernel keeps while the loop is busy with a commit; beyond it clients wait and try again."""
+
 FRAME_BYTES = 16 * MIB
 """One frame on the Unix socket."""
+
+TOKENS = 1_000
+"""In one tokens file; all of them are read when it changes."""
 
 SOCKET_CONNECTIONS = 1_024
 """Open connections of the Unix socket."""
@@ -146,6 +245,15 @@ LISTENER_EVENTS = 500
 
 CONFIRM_SECONDS = 30.0
 """How long `publish --confirm` waits unless it is told."""
+
+# --- the config -----------------------------------------------------------------------------------------------------
+
+CONFIG_BYTES = 256 * KIB
+"""A config file; PyYAML reads about 300 KiB a second."""
+
+CONFIG_VALUES = 50_000
+CONFIG_DEPTH = 32
+"""Values in it, aliases counted out, and their nesting: nine lines of aliases can stand for a billion values."""
 
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"

@@ -1,0 +1,7 @@
+"""The one HTTP listener: inputs and outputs add routes to it. The only importer of aiohttp's server, with them."""
+
+from xmppbus.web.answers import Answer, json_answer, refusal_answer
+from xmppbus.web.listener import Web
+from xmppbus.web.request import Request
+
+__all__ = ["Answer", "Request", "Web", "json_answer", "refusal_answer"]

@@ -1,0 +1,109 @@
+"""Who may come in: the Host and Origin of a listener that is open on loopback, the rate of an address, tokens."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from xmppbus import limits
+from xmppbus.errors import Code, Refused
+from xmppbus.tokens import Token, Tokens
+from xmppbus.web.request import Request
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine by definition (RFC 6761 §6.3), without asking any resolver."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Rate:
+    """At most so many requests a second from each address, with a burst of one second's worth."""
+
+    def __init__(self, per_second: int, clock: Callable[[], float]) -> None:
+        self._per_second = per_second
+        self._clock = clock
+        self._left: dict[str, tuple[float, float]] = {}  # address -> requests left, and when that was
+
+    def check(self, address: str) -> None:
+        """Count one request. Raises `Refused` (too-many-requests) with the seconds to wait."""
+        now = self._clock()
+        left, then = self._left.get(address, (float(self._per_second), now))
+        left = min(left + (now - then) * self._per_second, float(self._per_second))
+        if left < 1.0:
+            wait = (1.0 - left) / self._per_second
+            message = f"more than {self._per_second} requests a second from one address; send batches, or wait"
+            raise Refused(Code.TOO_MANY, message, retry_after=math.ceil(wait))
+        if address not in self._left and len(self._left) >= limits.HTTP_ADDRESSES:
+            self._left.clear()  # everybody gets a second's worth anew: bounded memory is worth more than exactness
+        self._left[address] = left - 1.0, now
+
+
+class Guard:
+    """Lets a request in, or raises `Refused`."""
+
+    def __init__(self, tokens: Tokens | None, per_second: int | None, clock: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._rate = Rate(per_second, clock) if per_second else None
+        self._known_hosts: set[str] = set()
+
+    def check(self, request: Request, action: str) -> None:
+        """Let it in for an action (`publish`, `read`, or empty for what everybody may)."""
+        if self._rate:
+            self._rate.check(request.connection.address)
+        if self._tokens is None:
+            self._check_browser(request)
+        elif action:
+            request.token = self._check_token(request, self._tokens, action)
+
+    def _check_browser(self, request: Request) -> None:
+        """Without tokens, loopback is the only protection, and a web page can reach it from this machine's browser.
+
+        A page of another site says so in `Origin` or `Sec-Fetch-Site`, and one that made its own name point here (DNS
+        rebinding) says that name in `Host`.
+        """
+        headers = request.headers
+        host = headers.get("Host", "")
+        if host not in self._known_hosts:
+            if not is_loopback(_host_name(host)):
+                raise Refused(
+                    Code.FORBIDDEN,
+                    f"the Host {host[:200]!r} is not this machine; without tokens only localhost is served",
+                )
+            if len(self._known_hosts) < 64:
+                self._known_hosts.add(host)
+        origin = headers.get("Origin")
+        if (origin and not is_loopback(urlsplit_host(origin))) or headers.get("Sec-Fetch-Site") == "cross-site":
+            raise Refused(
+                Code.FORBIDDEN, "a web page of another site may not use this listener; see docs/reference/http.md"
+            )
+
+    def _check_token(self, request: Request, tokens: Tokens, action: str) -> Token:
+        scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
+        token = tokens.check(presented.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            why = "this token is not known" if presented else "a token is needed: Authorization: Bearer TOKEN"
+            raise Refused(Code.UNAUTHORIZED, why)
+        if not token.may_at_all(action):
+            raise Refused(Code.FORBIDDEN, f"this token has no scope to {action}")
+        return token
+
+
+def urlsplit_host(origin: str) -> str:
+    """The host of an origin (RFC 6454 §6.2); `null` and nonsense have none."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _host_name(host: str) -> str:
+    """The Host header (RFC 9110 §7.2) without its port."""
+    return urlsplit_host(f"//{host}")

@@ -1,0 +1,278 @@
+"""The one HTTP listener: routes, the guard before them, and the same JSON for every refusal behind them.
+
+It speaks to aiohttp's low-level server: no application, no middlewares, no access log, no task or timer of our own for
+a request, so that a yes costs little more than the fsync it stands for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, cast
+from urllib.parse import unquote
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+
+from xmppbus import limits
+from xmppbus.errors import Code, ConfigInvalid, Refused
+from xmppbus.options import HttpOptions
+from xmppbus.tokens import Tokens
+from xmppbus.web.answers import Answer, json_answer, refusal_answer
+from xmppbus.web.connection import Connection, Connections
+from xmppbus.web.guard import Guard, is_loopback
+from xmppbus.web.request import Request
+
+log = logging.getLogger("xmppbus.web")
+
+Handler = Callable[[Request], Awaitable[Answer | web.StreamResponse]]
+Health = Callable[[], Awaitable[str]]
+
+_CHALLENGE = b'WWW-Authenticate: Bearer realm="xmppbus"\r\n'
+
+
+class Route(NamedTuple):
+    """What serves a method on a path, and the action that a token must have a scope for (empty: no token)."""
+
+    handler: Handler
+    scope: str
+
+
+class Web:
+    """`route` what is served, then enter it: the listener is open until it is left.
+
+    Raises `ConfigInvalid` when the options can't be used: an address that is taken or not ours, no tokens though the
+    listener is not on loopback, a bad tokens file or certificate.
+    """
+
+    def __init__(self, options: HttpOptions, house_health: Health) -> None:
+        self._host, self._port = listen_address(options.listen)
+        self._tokens = Tokens(Path(options.tokens_file)) if options.tokens_file else None
+        if self._tokens is None and not is_loopback(self._host):
+            raise ConfigInvalid(
+                f"http.listen: {options.listen} can be reached from other machines, so tokens are needed: make one "
+                "with `xmppbus token add NAME publish:PATTERN` and name the file in http.tokens_file, or listen on "
+                "127.0.0.1"
+            )
+        self._options = options
+        self._tls = _tls(options)
+        self._health = house_health
+        self._paths: dict[str, dict[str, Route]] = {}
+        self._prefixes: dict[str, dict[str, Route]] = {}
+        self._names: dict[str, str] = {}
+        self._connections = Connections()
+        self._guard = Guard(self._tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
+        self._manager: web.Server | None = None
+        self._server: asyncio.Server | None = None
+        self._state = "closed"
+        self.route("GET", "/health", self._get_health)
+
+    # --- what is served -----------------------------------------------------------------------------------------------
+
+    def route(self, method: str, path: str, handler: Handler, scope: str = "") -> None:
+        """Serve a method on a path, before the listener opens. The path's last segment may be a `{variable}`.
+
+        `scope` is the action that a request's token needs (`publish` or `read`); empty lets everybody in.
+        """
+        table, key = self._paths, path
+        if path.endswith("}"):
+            key, _, name = path[:-1].rpartition("{")
+            self._names[key] = name
+            table = self._prefixes
+        methods = table.setdefault(key, {})
+        if method in methods:
+            raise ValueError(f"{method} {path} is served already")
+        methods[method] = Route(handler, scope)
+
+    def served(self) -> list[tuple[str, str]]:
+        """Every `(method, path)`, as `route` was given them."""
+        prefixed = {f"{key}{{{self._names[key]}}}": methods for key, methods in self._prefixes.items()}
+        return sorted((method, path) for path, methods in {**self._paths, **prefixed}.items() for method in methods)
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The URL that it listens on, with the actual port."""
+        if self._server is None or not self._server.sockets:
+            raise RuntimeError("the listener is not open")
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def status(self) -> Mapping[str, Any]:
+        """What `xmppbus status` shows of it."""
+        found: dict[str, Any] = {
+            "state": self._state,
+            "connections": len(self._connections.open),
+            "connections_refused": self._connections.refused,
+            "connections_late": self._connections.late,
+        }
+        if self._server is not None:
+            found["address"] = self.address
+        if self._tokens and self._tokens.warning:
+            found["notice"] = self._tokens.warning
+        return found
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        # aiohttp calls what it is given with the request that our factory made, and our answer stands for its response.
+        handler = cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", self._serve)
+        manager = self._manager = web.Server(handler, request_factory=_make_request, loop=loop)
+        try:
+            self._server = await loop.create_server(
+                lambda: Connection(self._connections, manager, loop),
+                self._host or None,
+                self._port,
+                ssl=self._tls,
+                ssl_handshake_timeout=limits.HTTP_HEADER_SECONDS if self._tls else None,
+                backlog=limits.CONNECTIONS_WAITING,
+            )
+        except OSError as error:
+            raise ConfigInvalid(_why_not(self._options.listen, error)) from error
+        self._state = "up"
+        log.info("listening on %s", self.address)
+        if self._tokens and self._tokens.warning:
+            log.warning("%s", self._tokens.warning)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the door, let what is being answered end within the grace period, and cut off the rest."""
+        if self._server is None or self._manager is None:
+            return
+        self._state = "closing"
+        server, self._server = self._server, None
+        server.close()
+        self._manager.pre_shutdown()
+        await self._manager.shutdown(limits.GRACE_SECONDS)
+        await server.wait_closed()
+        self._connections.close()
+        self._state = "closed"
+        log.info("closed")
+
+    # --- one request --------------------------------------------------------------------------------------------------
+
+    async def _serve(self, request: Request) -> Answer | web.StreamResponse:
+        connection = request.connection
+        connection.handling = True
+        content = request.content
+        if content.is_eof():
+            connection.begun = 0.0
+        try:
+            answer = await self._answer(request)
+        finally:
+            whole = content.is_eof()
+            connection.handled(whole=whole)
+        if not whole and isinstance(answer, Answer):
+            answer.keep_alive = False
+        return answer
+
+    async def _answer(self, request: Request) -> Answer | web.StreamResponse:
+        try:
+            methods = self._paths.get(request.raw_path) or self._find(request)
+            route = methods.get(request.method) or methods["GET" if request.method == "HEAD" else ""]
+        except KeyError:
+            return _method_not_allowed(request.method, methods)
+        except Refused as refusal:
+            return refusal_answer(refusal)
+        try:
+            self._guard.check(request, route.scope)
+            return await route.handler(request)
+        except Refused as refusal:
+            headers = _CHALLENGE if refusal.code is Code.UNAUTHORIZED else b""
+            return refusal_answer(refusal, headers=headers)
+        except (ConnectionError, web.HTTPException):
+            raise
+        except Exception as error:  # the house is kept alive: one request's bug is not the others'
+            log.exception("%s %s failed", request.method, request.path)
+            return refusal_answer(Refused(Code.FAILED, f"a bug: {type(error).__name__}; see the log"), 500)
+
+    def _find(self, request: Request) -> dict[str, Route]:
+        target = request.raw_path
+        if not target.startswith("/"):
+            target = request.rel_url.raw_path_qs  # absolute form (RFC 9112 §3.2.2)
+        path, _, request.query_text = target.partition("#")[0].partition("?")
+        methods = self._paths.get(path)
+        if methods:
+            return methods
+        prefix, slash, last = path.rpartition("/")
+        methods = self._prefixes.get(prefix + slash)
+        if not methods or not last:
+            raise Refused(Code.NOT_FOUND, "nothing is served on this path; see docs/reference/http.md")
+        try:
+            request.variable = unquote(last, errors="strict")
+        except UnicodeDecodeError:
+            raise Refused(Code.USAGE, "the path is not UTF-8") from None
+        return methods
+
+    async def _get_health(self, _: Request) -> Answer:
+        reason = await self._health()
+        if reason:
+            return json_answer(503, {"accepting": False, "reason": reason}, b"Retry-After: 5\r\n")
+        return json_answer(200, {"accepting": True})
+
+
+def _make_request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: Any,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> Request:
+    return Request(message, payload, protocol, writer, task, task.get_loop())
+
+
+def _method_not_allowed(method: str, methods: Mapping[str, Route]) -> Answer:
+    allowed = ", ".join(sorted(methods))
+    refusal = Refused(Code.USAGE, f"{method[:32]} is not served on this path, only {allowed}")
+    return refusal_answer(refusal, 405, b"Allow: %s\r\n" % allowed.encode())
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[IPv6]:PORT` or `:PORT` (every address). Raises `ConfigInvalid`."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host and host[0] != "["):
+        raise ConfigInvalid(f"http.listen: {text!r} is not HOST:PORT, such as 127.0.0.1:8222 or [::1]:8222")
+    return host.strip("[]"), int(port)
+
+
+def _tls(options: HttpOptions) -> ssl.SSLContext | None:
+    if not options.certificate_file and not options.key_file:
+        return None
+    if not options.certificate_file:
+        raise ConfigInvalid("http.key_file: given without http.certificate_file; TLS needs the certificate")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with suppress(NotImplementedError):
+        context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        files = " and ".join(each for each in (options.certificate_file, options.key_file) if each)
+        raise ConfigInvalid(f"http.certificate_file: {files} can't be used for TLS: {error}") from error
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a passphrase, and nobody is there to type it; give one without")
+
+
+def _why_not(listen: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"http.listen: {listen} is taken by another program (`ss -ltnp` shows which; perhaps another xmppbus): end "
+            "it, or choose another port in `http: {listen: ...}`"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"http.listen: {listen} is not an address of this machine (`ip address` shows them)"
+    if error.errno == errno.EACCES:
+        return f"http.listen: {listen} needs a right that this user has not; choose a port from 1024 up"
+    return f"http.listen: {listen} can't be used: {error}"

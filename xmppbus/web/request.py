@@ -1,0 +1,68 @@
+"""A request whose body has a deadline and bounds, and whose token has scopes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from aiohttp import StreamReader, web
+from aiohttp.web_protocol import RequestPayloadError
+
+from xmppbus import limits
+from xmppbus.errors import Code, Refused
+from xmppbus.tokens import Token
+from xmppbus.web.connection import Connection
+
+
+class Request(web.BaseRequest):
+    """An HTTP request. `variable` is the last segment of its path where the route has one, decoded."""
+
+    variable: str = ""
+    query_text: str = ""  # as it was sent, still encoded
+    token: Token | None = None  # whose it is; None on a listener that needs none
+
+    @property
+    def connection(self) -> Connection:
+        """The connection it came on."""
+        return cast(Connection, self._protocol)
+
+    def allow(self, action: str, event_type: str) -> None:
+        """Raise `Refused` (forbidden) unless the token's scopes cover this type."""
+        if self.token is not None and not self.token.may(action, event_type):
+            raise Refused(Code.FORBIDDEN, f"this token may not {action} {event_type}", field="type")
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `Refused`: payload-too-big, timeout, unsupported-media-type (a content coding)."""
+        content = self._payload
+        if content.is_eof() and "Content-Encoding" not in self.headers:
+            # The usual case: it came with the headers, so there is nothing to wait for and nothing to count.
+            return content.read_nowait(-1)
+        return await self._slow_body(content)
+
+    async def _slow_body(self, content: StreamReader) -> bytes:
+        coding = self.headers.get("Content-Encoding", "identity")
+        if coding.lower() != "identity":
+            raise Refused(Code.MEDIA_TYPE, f"the content coding {coding[:32]!r} is not taken; send it plain")
+        if (self.content_length or 0) > limits.HTTP_BODY_BYTES:
+            raise _too_big()
+        if self.headers.get("Expect", "").lower() == "100-continue" and self.transport is not None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection = self.connection
+        connection.body = content
+        body = bytearray()
+        try:
+            while chunk := await content.readany():
+                connection.reserve(len(chunk))
+                body += chunk
+                if len(body) > limits.HTTP_BODY_BYTES:
+                    raise _too_big()
+        except RequestPayloadError as error:
+            raise Refused(Code.USAGE, f"the body is not framed as its headers say: {error}"[:200]) from error
+        finally:
+            connection.body = None
+            connection.release()
+        connection.begun = 0.0
+        return bytes(body)
+
+
+def _too_big() -> Refused:
+    return Refused(Code.TOO_BIG, f"the body is larger than {limits.HTTP_BODY_BYTES} bytes; send it in parts")
