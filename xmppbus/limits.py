@@ -97,7 +97,7 @@ TALLY_ENTRIES = 10_000
 PRUNE_EVENTS = 250
 """Entries forgotten in one commit: an append behind it waits some milliseconds at most."""
 
-PRUNE_SCAN_EVENTS = 4_000
+SCAN_EVENTS = 4_000
 """Entries looked at in one step of pruning or reading, so that claims need not wait for it."""
 
 READ_BYTES = 4 * MIB

@@ -11,12 +11,43 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from xmppbus import limits
+from xmppbus.event import SEVERITIES
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-Pattern = Annotated[str, Meta(pattern=r"^(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*$")]
-SeverityRule = Annotated[str, Meta(pattern=r"^(>=\s*)?(debug|info|notice|warning|error|critical)$")]
+Pattern = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*$",
+        max_length=limits.NAME_CHARACTERS,
+        description="words of letters, digits, `_` and `-` joined by dots; `*` is exactly one word, `#` any number",
+    ),
+]
+SeverityRule = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(>=\s*)?({'|'.join(SEVERITIES)})$",
+        description="a severity, or `>=` and a severity for that or worse",
+        examples=[*SEVERITIES, *(f">={severity}" for severity in SEVERITIES)],
+    ),
+]
+RouteName = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="1 to 64 letters, digits, `_` and `-`"),
+]
+AddressText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z_]+(:.+)?$",
+        max_length=limits.NAME_CHARACTERS,
+        description="an output, or an output and a place: `pubsub`, `pubsub:ops.disk`",
+    ),
+]
+NodePrefix = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9_./-]{0,64}$", description="at most 64 letters, digits, `_`, `.`, `/` and `-`"),
+]
 AccessModel = Literal["open", "presence", "roster", "authorize", "whitelist"]
 PublishModel = Literal["publishers", "subscribers", "open"]
 Who = Literal["admins", "everyone"]
@@ -35,7 +66,7 @@ class XmppOptions(_Options, frozen=True, kw_only=True):
     port: Port | None = None  # 5347 for a component, 5222 for an account
     secret_file: Name | None = None  # component secret or account password, first line
     pubsub_service: Name | None = None  # pubsub.DOMAIN unless it is given
-    node_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_./-]{0,64}$")] = ""
+    node_prefix: NodePrefix = ""
     resource: Name = "xmppbus"  # client mode
     ca_file: Name | None = None  # client mode: who signs the server's certificate
 
@@ -70,10 +101,10 @@ class MatchOptions(_Options, frozen=True, kw_only=True):
 class RouteOptions(_Options, frozen=True, kw_only=True):
     """A route. `via` names analyzers, with options where they need some: `[{throttle: {seconds: 60}}]`."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    name: RouteName
     match: Pattern | MatchOptions = "#"
     via: list[str | dict[str, dict[str, Any] | None]] = field(default_factory=list)
-    to: Annotated[list[Annotated[str, Meta(pattern=r"^[a-z_]+(:.+)?$")]], Meta(min_length=1)]
+    to: Annotated[list[AddressText], Meta(min_length=1)]
 
 
 class HttpOptions(_Options, frozen=True, kw_only=True):

@@ -1,0 +1,192 @@
+"""What the types of the options can't say: which options exclude or need one another, and what must exist."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from xmppbus.config.shape import Difference
+from xmppbus.errors import ConfigInvalid
+from xmppbus.options import HttpOptions, Options, RouteOptions, XmppOptions
+from xmppbus.paths import SOCKET_BYTES
+
+SECRET_VARIABLE = "XMPPBUS_XMPP_SECRET"  # noqa: S105  # the name of a variable
+CREDENTIAL = "xmpp_secret"
+_DOMAIN = re.compile(r"^[^@/\s]+$")
+_BARE_JID = re.compile(r"^[^@/\s]+@[^@/\s]+$")
+_READER = re.compile(r"^(?:[^@/\s]+@)?[^@/\s]+$")
+
+
+def broken_rules(options: Options, environ: Mapping[str, str]) -> Iterator[Difference]:
+    """Everything that makes the config unusable although each option is well-formed. File names are absolute."""
+    if options.xmpp:
+        yield from _xmpp(options.xmpp, environ)
+    if options.http:
+        yield from _http(options.http)
+    yield from _nodes(options)
+    yield from _routes(options)
+    for index, name in enumerate(options.plugins):
+        if name.endswith(".py"):
+            yield from _unreadable(name, ("plugins", index))
+    if options.socket.path and len(os.fsencode(options.socket.path)) > SOCKET_BYTES:
+        yield Difference(("socket", "path"), f"socket.path is longer than the {SOCKET_BYTES} bytes of a socket's name")
+
+
+def doubts(options: Options) -> Iterator[Difference]:
+    """What works, but is hardly meant."""
+    if options.xmpp and options.xmpp.secret_file:
+        path = Path(options.xmpp.secret_file)
+        if path.exists() and path.stat().st_mode & stat.S_IROTH:
+            yield Difference(("xmpp", "secret_file"), f"everybody on this machine may read {path}: chmod o-r {path}")
+    everything = next((index for index, node in enumerate(options.nodes) if node.match == "#"), None)
+    for index, node in enumerate(options.nodes):
+        if everything is not None and index > everything:
+            sentence = f"the profile for `{node.match}` is never used: `#` above it matches every type"
+            yield Difference(("nodes", index), sentence)
+
+
+def read_secret(options: XmppOptions, environ: Mapping[str, str]) -> str:
+    """The component's secret or the account's password: its first line. Raises ConfigInvalid; the text is a sentence.
+
+    `$XMPPBUS_XMPP_SECRET` first, then systemd's credential `xmpp_secret`, then `secret_file`.
+    """
+    if given := environ.get(SECRET_VARIABLE):
+        return given
+    credential = Path(environ.get("CREDENTIALS_DIRECTORY") or "/nonexistent") / CREDENTIAL
+    if credential.exists():
+        return _first_line(credential)
+    if not options.secret_file:
+        raise ConfigInvalid(
+            "there is no secret: write it into a file of its own (mode 600) and name that in `secret_file`, or set "
+            f"${SECRET_VARIABLE}, or give systemd's credential `{CREDENTIAL}`"
+        )
+    return _first_line(Path(options.secret_file))
+
+
+def _first_line(path: Path) -> str:
+    try:
+        secret = path.read_text().partition("\n")[0].removesuffix("\r")
+    except OSError as error:
+        raise ConfigInvalid(f"the secret can't be read: {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"the secret can't be read: {path} is not UTF-8 text") from None
+    if not secret:
+        raise ConfigInvalid(f"the secret can't be read: the first line of {path} is empty")
+    return secret
+
+
+def _xmpp(xmpp: XmppOptions, environ: Mapping[str, str]) -> Iterator[Difference]:
+    if xmpp.component and xmpp.account:
+        yield Difference(
+            ("xmpp", "account"), "xmpp has a `component` and an `account`; take one of them out", at_key=True
+        )
+    elif not xmpp.component and not xmpp.account:
+        yield Difference(
+            ("xmpp",),
+            "xmpp needs a `component` (a domain that the server's config names) or an `account` to log in with",
+            at_key=True,
+        )
+    if xmpp.component and not _DOMAIN.match(xmpp.component):
+        sentence = f"xmpp.component should be a domain such as `bus.example.org`, not `{xmpp.component}`"
+        yield Difference(("xmpp", "component"), sentence)
+    if xmpp.account and not _BARE_JID.match(xmpp.account):
+        sentence = f"xmpp.account should be a bare JID such as `bus@example.org`, not `{xmpp.account}`"
+        yield Difference(("xmpp", "account"), sentence)
+    if xmpp.pubsub_service and not _READER.match(xmpp.pubsub_service):
+        yield Difference(("xmpp", "pubsub_service"), "xmpp.pubsub_service should be a JID: `pubsub.example.org`")
+    try:
+        read_secret(xmpp, environ)
+    except ConfigInvalid as error:
+        yield Difference(("xmpp", "secret_file"), str(error))
+    if xmpp.ca_file:
+        yield from _unreadable(xmpp.ca_file, ("xmpp", "ca_file"))
+
+
+def _http(http: HttpOptions) -> Iterator[Difference]:
+    host = ""
+    try:
+        host, _ = listen_address(http.listen)
+    except ValueError as error:
+        yield Difference(("http", "listen"), f"http.listen {error}")
+    if host and not is_loopback(host) and not http.tokens_file:
+        yield Difference(
+            ("http", "listen"),
+            f"http.listen is `{http.listen}`, which other machines reach, so it needs a `tokens_file`; "
+            "or listen on 127.0.0.1",
+        )
+    if bool(http.certificate_file) != bool(http.key_file):
+        there, missing = ("certificate_file", "key_file")[:: 1 if http.certificate_file else -1]
+        yield Difference(("http", there), f"http has a `{there}` but no `{missing}`; TLS needs both", at_key=True)
+    for name in ("tokens_file", "certificate_file", "key_file"):
+        if given := getattr(http, name):
+            yield from _unreadable(given, ("http", name))
+
+
+def listen_address(listen: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8222` or `[::1]:8222`; port 0 is any that is free. Raises ValueError, a predicate."""
+    host, _, port = listen.rpartition(":")
+    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError(f"should be an address and a port such as `127.0.0.1:8222` or `[::1]:8222`, not `{listen}`")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"needs brackets around an IPv6 address: `[{host}]:{port}`")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it. A name other than `localhost` may mean anything."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _nodes(options: Options) -> Iterator[Difference]:
+    for index, node in enumerate(options.nodes):
+        for number, reader in enumerate(node.readers):
+            if not _READER.match(reader):
+                sentence = f"a reader is a bare JID or a domain (`romeo@example.org`, `example.org`), not `{reader}`"
+                yield Difference(("nodes", index, "readers", number), sentence)
+
+
+def _routes(options: Options) -> Iterator[Difference]:
+    seen: dict[str, int] = {}
+    for index, route in enumerate(options.routes):
+        first = seen.setdefault(route.name, index)
+        if first != index:
+            sentence = f"the name `{route.name}` is taken: the {_ordinal(first)} route has it"
+            yield Difference(("routes", index, "name"), sentence)
+        yield from _one_route(route, index, has_xmpp=options.xmpp is not None)
+
+
+def _one_route(route: RouteOptions, index: int, *, has_xmpp: bool) -> Iterator[Difference]:
+    for number, station in enumerate(route.via):
+        if isinstance(station, dict) and len(station) != 1:
+            sentence = "one step of `via` is one analyzer, `throttle` or `{throttle: {seconds: 60}}`"
+            yield Difference(("routes", index, "via", number), sentence)
+    for number, address in enumerate(route.to):
+        if address in route.to[:number]:
+            yield Difference(("routes", index, "to", number), f"`{address}` is here a second time")
+        if address.partition(":")[0] == "pubsub" and not has_xmpp:
+            sentence = f"route `{route.name}` goes to pubsub, but there is no `xmpp:` that says on which server"
+            yield Difference(("routes", index, "to", number), sentence)
+
+
+def _ordinal(index: int) -> str:
+    words = ("first", "second", "third")
+    return words[index] if index < len(words) else f"{index + 1}th"
+
+
+def _unreadable(name: str, path: tuple[str | int, ...]) -> Iterator[Difference]:
+    try:
+        with Path(name).open("rb"):
+            pass
+    except OSError as error:
+        yield Difference(path, f"{name} can't be read: {error.strerror}")
