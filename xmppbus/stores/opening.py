@@ -1,0 +1,143 @@
+"""Opens a journal's files: its directory, its lock, its schema, and what is counted at the start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from xmppbus import limits
+from xmppbus.errors import JournalFailed, JournalHeld
+from xmppbus.route import Target
+from xmppbus.stores import queries
+from xmppbus.stores.ledger import Counts
+
+SCHEMAS = 1
+_APPLICATION = 0x78627573  # "xbus": what `file journal.db` shows
+
+SQL = queries.load("reading")
+
+
+class Opened(NamedTuple):
+    """The writer's connection, and what the journal holds."""
+
+    connection: sqlite3.Connection
+    counts: Counts
+    places: dict[Target, int]
+    waiting: dict[int, int]
+    used_bytes: int
+
+
+class Lock:
+    """One holder of a journal: claims live in its memory. The kernel lets go of the lock when a process dies."""
+
+    def __init__(self, journal: Path) -> None:
+        self._path = journal.with_name(journal.name + ".lock")
+        self._descriptor = -1
+
+    def take(self) -> None:
+        """Raises `JournalHeld` at once when another process holds it."""
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise JournalHeld(f"another daemon (process {holder or 'unknown'}) holds {self._path}") from error
+        self._descriptor = descriptor
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            pass  # the number is for people; a full disk does not keep us from holding the lock
+
+    def release(self) -> None:
+        """Let another have the journal."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def make_private(path: Path) -> None:
+    """The journal's directory and file, for their owner only: events are people's data. Keeps what exists."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def connect(path: Path, cache_bytes: int) -> sqlite3.Connection:
+    """A connection that syncs each commit before it says yes."""
+    connection = sqlite3.connect(
+        path, timeout=limits.BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    for setting in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"cache_size = -{cache_bytes // limits.KIB}",
+        f"wal_autocheckpoint = {limits.WAL_BYTES // 4096}",
+        f"journal_size_limit = {limits.WAL_BYTES * 2}",
+        "temp_store = MEMORY",
+        "trusted_schema = OFF",
+    ):
+        connection.execute(f"PRAGMA {setting}")
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A second connection, which reads what is committed and changes nothing."""
+    connection = connect(path, limits.READER_CACHE_BYTES)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def open_writer(path: Path) -> Opened:
+    """Open or make the journal. Raises `JournalFailed` for a file that is none, or of a newer xmppbus."""
+    try:
+        connection = connect(path, limits.WRITER_CACHE_BYTES)
+        try:
+            _migrate(path, connection)
+            return _count(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise JournalFailed(f"{path} can't be opened as a journal: {error}") from error
+
+
+def _migrate(path: Path, connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if version > SCHEMAS:
+        raise JournalFailed(f"{path} was made by a newer xmppbus (schema {version}, here {SCHEMAS}); install that one")
+    if version and application != _APPLICATION:
+        raise JournalFailed(f"{path} is a database of another program; name another file in `journal.path`")
+    for number in range(version + 1, SCHEMAS + 1):
+        script = queries.text(f"schema_{number}")
+        mark = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {number};"
+        connection.executescript(f"BEGIN IMMEDIATE; {script} {mark} COMMIT;")
+
+
+def _count(connection: sqlite3.Connection) -> Opened:
+    def one(name: str, *parameters: int) -> tuple[int, ...]:
+        found: tuple[int, ...] = connection.execute(SQL[name], parameters).fetchone()
+        return found
+
+    entry, name, delivery = one("highest")
+    newest, entries, names = one("tally")
+    counts = Counts(
+        sequence=max(entry, name),
+        delivery=delivery,
+        entries=entries + one("count_entries", newest)[0],
+        names=names + one("count_names", newest)[0],
+        dead=one("dead_count")[0],
+        newest=entry,
+        tallied=newest,
+    )
+    places = {Target(output, address): id_ for id_, output, address in connection.execute(SQL["places"])}
+    waiting = dict(connection.execute(SQL["places_waiting"]))
+    pages, free, size = (connection.execute(f"PRAGMA {each}").fetchone()[0] for each in _SIZES)
+    return Opened(connection, counts, places, waiting, (pages - free) * size)
+
+
+_SIZES = ("page_count", "freelist_count", "page_size")

@@ -1,0 +1,57 @@
+"""Whether the journal may grow: the bound on its size, and what is forgotten before it is refused."""
+
+from __future__ import annotations
+
+import time
+
+from xmppbus import limits
+from xmppbus.stores.ledger import Ledger
+from xmppbus.stores.reader import prunable
+
+_EVER = 2**62
+
+
+class Room:
+    """Asked by the writer before it accepts. Measures at most every `limits.ROOM_SECONDS` while there is plenty."""
+
+    def __init__(self, most_bytes: int, used_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.used_bytes = used_bytes
+        self.most_names = min(limits.NAMES, most_bytes // 4 // limits.NAME_BYTES)
+        self.refusal = ""
+        self._measured = 0.0
+        self._pruned_to = 0
+
+    @property
+    def tight(self) -> bool:
+        """Whether pruning should make room before the bound is met."""
+        return self.used_bytes > self.most_bytes * 0.9
+
+    def __call__(self, ledger: Ledger) -> str:
+        """Why nothing can be accepted now; empty when something can."""
+        now = time.monotonic()
+        if not self.tight and now - self._measured < limits.ROOM_SECONDS:
+            return ""
+        self._measured = now
+        self.used_bytes = ledger.used_bytes()
+        if self.used_bytes < self.most_bytes or self._prune(ledger):
+            self.refusal = ""
+            return ""
+        self.refusal = (
+            f"the journal holds {self.used_bytes / limits.GIB:.2f} of at most {self.most_bytes / limits.GIB:.2f} GiB, "
+            "all of it still to be delivered or dead; see `xmppbus status`, or raise `journal.keep.gib`"
+        )
+        return self.refusal
+
+    def _prune(self, ledger: Ledger) -> bool:
+        """Forget one slice of the oldest that was settled; whether that made room."""
+        excess = ledger.counts.names - self.most_names
+        if excess > 0:
+            ledger.prune_names(min(excess, limits.SCAN_EVENTS))
+        parameters = {"after": self._pruned_to, "before": _EVER, "limit": limits.SCAN_EVENTS}
+        found = prunable(ledger.connection, parameters)
+        self._pruned_to = 0 if found.end else found.scanned
+        if found.sequences:
+            ledger.prune(str(found.sequences))
+        self.used_bytes = ledger.used_bytes()
+        return self.used_bytes < self.most_bytes

@@ -1,0 +1,52 @@
+"""Sorts out what became of a run, so that a commit writes it in as few statements as can be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xmppbus import limits
+from xmppbus.errors import About, condition
+from xmppbus.journal import Outcome, Run, Settled, Stop, Verdict
+from xmppbus.stores.operations import Claim, Settlement
+from xmppbus.stores.places import Place
+
+
+def claim_of(run: Run, place: Place) -> Claim:
+    """The claim that a run stands for."""
+    unsettled = {delivery.id: (index, delivery.sequence) for index, delivery in enumerate(run.deliveries)}
+    return Claim(run.claim, place, unsettled)
+
+
+def sort_out(claim: Claim, settled: Sequence[Settled], *, last: bool, stop: Stop | None) -> Settlement:
+    """What is to be written. A delivery that is none of the run, or is settled already, changes nothing."""
+    found = Settlement(claim, last, stop)
+    expected = -1
+    for delivery, outcome, onward, events in settled:
+        known = claim.unsettled.get(delivery)
+        if known is None:
+            continue
+        index, sequence = known
+        if outcome.verdict is Verdict.DELIVERED:
+            # A run is the head of what waits, so nothing else waits between two neighbours of it.
+            if index == expected:
+                found.delivered[-1] = (found.delivered[-1][0], delivery)
+            else:
+                found.delivered.append((delivery, delivery))
+            expected = index + 1
+        elif outcome.verdict is Verdict.DEAD:
+            found.dead.append((delivery, outcome.condition, outcome.text[: limits.OUTCOME_CHARACTERS]))
+        elif outcome.verdict is Verdict.STOPPED:
+            found.stopped.append(
+                (delivery, outcome.condition, outcome.text[: limits.OUTCOME_CHARACTERS], _attempts(outcome))
+            )
+        found.onward += [(sequence, target) for target in onward]
+        found.events += events
+        if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
+            found.taken[delivery] = claim.unsettled.pop(delivery)
+    found.weight = 1 + len(found.onward) + len(found.events)
+    return found
+
+
+def _attempts(outcome: Outcome) -> int:
+    """A lost connection is not an attempt, and neither is anything else that is about us."""
+    return int(condition(outcome.condition).about is not About.US)

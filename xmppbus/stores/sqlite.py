@@ -1,0 +1,401 @@
+"""The journal in one SQLite file: a writer that commits whatever waits, a reader, and claims in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from xmppbus import limits
+from xmppbus.errors import JournalFailed
+from xmppbus.interfaces import Clock
+from xmppbus.journal import (
+    Appended,
+    Entry,
+    Fate,
+    JournalStatus,
+    PlaceStatus,
+    Replay,
+    Routed,
+    Run,
+    Settled,
+    Stop,
+    Targets,
+)
+from xmppbus.route import Match
+from xmppbus.stores import opening
+from xmppbus.stores.changes import Changes
+from xmppbus.stores.ledger import Effects, Ledger
+from xmppbus.stores.operations import (
+    Append,
+    Claim,
+    DropDead,
+    MoveCursor,
+    Prune,
+    PrunePlaces,
+    Replaying,
+    RetryDead,
+    Settlement,
+)
+from xmppbus.stores.places import Schedule
+from xmppbus.stores.reader import Reader
+from xmppbus.stores.reserve import Reserve
+from xmppbus.stores.room import Room
+from xmppbus.stores.rows import milliseconds, moment_of
+from xmppbus.stores.settling import claim_of, sort_out
+from xmppbus.stores.writer import Done, Writer
+
+_EVER = 2**62
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqliteJournal:
+    """A `Journal` (see `xmppbus/journal.py`) in the file `path`, open within `async with`.
+
+    Raises `JournalHeld` at once when another process has it open, and `JournalFailed` for a file that is no journal.
+    Keeps what was delivered for `keep_days`, and less when the file reaches `most_bytes`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        keep_days: float = limits.KEEP_DAYS,
+        most_bytes: int = limits.JOURNAL_GIB * limits.GIB,
+        clock: Clock = _now,
+    ) -> None:
+        self.path = Path(path)
+        self.keep_days = keep_days
+        self.most_bytes = most_bytes
+        self._clock = clock
+        self._lock = opening.Lock(self.path)
+        # Random, so that the number of a claim from before a restart is void.
+        self._numbers = itertools.count(secrets.randbits(48))
+        self._claims: dict[int, Claim] = {}
+        self._schedule = Schedule()
+        self._positions: OrderedDict[tuple[int, tuple[Match, ...]], int] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ledger: Ledger
+        self._room: Room
+        self._writer: Writer
+        self._reader: Reader
+        self._changes: Changes
+
+    # --- lifecycle ----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> SqliteJournal:
+        await asyncio.to_thread(opening.make_private, self.path)
+        self._lock.take()
+        try:
+            opened = await asyncio.to_thread(opening.open_writer, self.path)
+            self._changes = Changes()
+            self._ledger = Ledger(opened.connection, opened.counts, opened.places)
+            self._room = Room(self.most_bytes, opened.used_bytes)
+            for target, place in opened.places.items():
+                self._schedule.create(place, target)
+            for place, waiting in opened.waiting.items():
+                self._schedule.add(place, waiting)
+            self._newest = opened.counts.newest
+            self._reader = Reader()
+            await self._reader.open(self.path)
+            reserve = Reserve(self.path.with_name(self.path.name + ".reserve"))
+            self._writer = Writer(self._ledger, reserve, self._room, self._moment, self._committed)
+            self._writer.start()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._writer.close()
+        await self._reader.close()
+        self._ledger.connection.close()
+        if self._timer:
+            self._timer.cancel()
+        self._lock.release()
+
+    @property
+    def failed(self) -> asyncio.Future[JournalFailed]:
+        """Done with the reason once the disk has failed: from then on the journal answers nothing else."""
+        return self._writer.failed
+
+    def _moment(self) -> int:
+        return milliseconds(self._clock())
+
+    # --- accepting and delivering -------------------------------------------------------------------------------------
+
+    async def append(self, events: Sequence[Routed]) -> list[Appended]:
+        """Keep events and their deliveries, in one commit and fsynced.
+
+        `Refused` (journal-full, too-many-nodes, closing) keeps none of them.
+        """
+        if not events:
+            return []
+        answers: list[Appended] = await self._writer.submit(Append(events, len(events)))
+        return answers
+
+    async def claim(self, output: str, places: int, run: int) -> list[Run]:
+        """The head runs of at most `places` places of `output` that wait, are due and are not claimed.
+
+        A run is bounded by `run`, `limits.RUN_EVENTS` and `limits.RUN_BYTES`. Due places take turns.
+        """
+        self._changes.look()
+        taken = self._schedule.take(output, places, self._time())
+        if not taken:
+            return []
+        heads: list[Any] = []
+        try:
+            heads = await self._reader.ask(
+                self._reader.heads, [place.id for place in taken], min(run, limits.RUN_EVENTS)
+            )
+        finally:
+            for place in reversed(taken[len(heads) :]):
+                self._schedule.put_back(place)
+        runs = []
+        for place, deliveries in zip(taken, heads, strict=False):
+            claimed = Run(next(self._numbers), *place.target, deliveries)
+            self._claims[claimed.claim] = claim_of(claimed, place)
+            runs.append(claimed)
+        return runs
+
+    async def settle(
+        self, run: Run, settled: Sequence[Settled], *, more: bool = False, stop: Stop | None = None
+    ) -> None:
+        """Write outcomes and what goes on from them, in one commit. Ends the claim unless `more`.
+
+        A run whose claim is void changes nothing. `Refused` (too-many-nodes) changes nothing either: the claim stays.
+        """
+        claim = self._claims.get(run.claim)
+        if claim is None:
+            return
+        settlement = sort_out(claim, settled, last=not more, stop=stop)
+        if settlement.last:
+            del self._claims[run.claim]
+        if settlement.has_work:
+            await self._writer.submit(settlement)
+        else:
+            self._settled(settlement, (0, 0))
+            self._changed()
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    async def read(self, after: int, limit: int, match: Sequence[Match] = ()) -> list[Entry]:
+        """Entries after a sequence, oldest first, that match any of `match`.
+
+        Fewer than `limit` when there are no more, or when they hold more than `limits.READ_BYTES`.
+        """
+        self._changes.look()
+        wanted = tuple(match)
+        position = max(after, self._positions.pop((after, wanted), 0))
+        found: list[Entry] = []
+        size = 0
+        while len(found) < limit and position < self._newest:
+            if size >= limits.READ_BYTES:
+                self._changes.look_again()
+                break
+            slice_ = await self._reader.ask(self._reader.slice, position, _EVER, limit - len(found), wanted)
+            found += slice_.entries
+            size += sum(len(entry.event.encoded) for entry in slice_.entries)
+            position = max(position, slice_.scanned)
+            if slice_.end:
+                break
+        self._positions[found[-1].sequence if found else after, wanted] = position
+        if len(self._positions) > limits.READ_POSITIONS:
+            self._positions.popitem(last=False)
+        return found
+
+    async def changed(self, timeout: timedelta) -> None:
+        """Return at the next commit, the next moment a stopped place is due, or after `timeout`.
+
+        A commit after this task's last look at the journal counts: between a look and the wait nothing is missed.
+        """
+        await self._changes.wait(timeout)
+
+    async def find(self, item_id: str) -> Entry | None:
+        """The entry with that item id; None when it never was, or has been pruned."""
+        self._changes.look()
+        try:
+            name = uuid.UUID(item_id).bytes
+        except ValueError:
+            return None
+        return await self._reader.ask(self._reader.find, name)
+
+    async def sequence_at(self, moment: datetime) -> int:
+        """The newest sequence accepted before a moment: `read(after=...)` goes on from there."""
+        return await self._reader.ask(self._reader.sequence_at, milliseconds(moment), self._newest)
+
+    async def fates(self, sequence: int) -> list[Fate]:
+        """What has become of each delivery of an entry."""
+        self._changes.look()
+        return await self._reader.ask(self._reader.fates, sequence)
+
+    async def dead(self, match: Sequence[Match], limit: int) -> list[tuple[Fate, Entry]]:
+        """Dead deliveries with their entries, newest first."""
+        found: list[tuple[Fate, Entry]] = []
+        before = _EVER
+        while before and len(found) < limit:
+            more, before = await self._reader.ask(self._reader.dead, tuple(match), before, limit - len(found))
+            found += more
+        return found
+
+    async def cursor(self, consumer: str) -> int | None:
+        """How far a named consumer has read; None when nobody knows it."""
+        return await self._reader.ask(self._reader.cursor, consumer)
+
+    async def places(self) -> list[PlaceStatus]:
+        """Every place where something waits or that is stopped."""
+        self._changes.look()
+        now = self._time()
+        shown = [place for place in self._schedule if place.waiting > 0 or place.stop]
+        found = []
+        for part in _slices(shown, limits.RUN_EVENTS):
+            oldest = await self._reader.ask(self._reader.oldest, [place.id for place in part])
+            for place, stamp in zip(part, oldest, strict=True):
+                when = None if stamp is None else moment_of(stamp)
+                output, address = place.target
+                found.append(PlaceStatus(output, address, place.waiting, when, place.stop_at(now)))
+        return found
+
+    async def status(self) -> JournalStatus:
+        """Figures for `status`."""
+        counts = self._ledger.counts
+        refusal = self._writer.refusal or self._room.refusal
+        return JournalStatus(
+            bytes=self._room.used_bytes,
+            most_bytes=self.most_bytes,
+            entries=counts.entries,
+            newest=self._newest,
+            waiting=self._schedule.waiting,
+            dead=counts.dead,
+            accepting=not refusal,
+            reason=refusal,
+        )
+
+    # --- what people decide -------------------------------------------------------------------------------------------
+
+    async def retry_dead(self, deliveries: Sequence[int]) -> int:
+        """Put dead deliveries back to waiting, behind what waits, marked `again`; how many there were."""
+        return int(await self._writer.submit(RetryDead(deliveries)))
+
+    async def drop_dead(self, deliveries: Sequence[int]) -> int:
+        """Forget dead deliveries; how many there were."""
+        return int(await self._writer.submit(DropDead(deliveries)))
+
+    async def replay(
+        self, after: int, until: int, limit: int, match: Sequence[Match], targets: Targets, *, dry_run: bool
+    ) -> Replay:
+        """One slice of a replay: entries after `after` up to `until` that match, at most `limit` of them.
+
+        `after` of the answer is `until` when there are no more.
+        """
+        wanted = tuple(match)
+        position, end = after, False
+        entries: list[Entry] = []
+        while not end and not entries:
+            entries, scanned, end = await self._reader.ask(self._reader.slice, position, until, limit, wanted)
+            position = max(position, scanned)
+        again = made = 0
+        if entries:
+            replaying = Replaying.of(entries, targets, dry_run=dry_run)
+            again, made = await self._writer.submit(replaying)
+        return Replay(len(entries), again, made, until if end else position)
+
+    async def move_cursor(self, consumer: str, sequence: int) -> None:
+        """Remember how far a named consumer has read (never backwards)."""
+        await self._writer.submit(MoveCursor(consumer, sequence))
+
+    # --- forgetting ---------------------------------------------------------------------------------------------------
+
+    async def prune(self) -> int:
+        """Forget what was settled and is older than `keep_days`, or more than fits; how many entries it was.
+
+        In small commits, between which appends go on. Call it now and then.
+        """
+        pruned = await self._prune_before(self._moment() - int(self.keep_days * 86_400_000), tight=False)
+        if self._room.tight:
+            pruned += await self._prune_before(_EVER, tight=True)
+        while (excess := self._ledger.counts.names - self._room.most_names) > 0:
+            before = self._ledger.counts.names
+            await self._writer.submit(Prune((), min(excess, limits.PRUNE_EVENTS)))
+            if self._ledger.counts.names == before:
+                break  # the others belong to entries that are still there
+        await self._prune_places()
+        return pruned
+
+    async def _prune_before(self, before: int, *, tight: bool) -> int:
+        pruned, position, end = 0, 0, False
+        while not end and (self._room.tight or not tight):
+            sequences, position, end = await self._reader.ask(self._reader.prunable, position, before)
+            for part in _slices(sequences, limits.PRUNE_EVENTS):
+                pruned += await self._writer.submit(Prune(part, 0))
+        return pruned
+
+    async def _prune_places(self) -> None:
+        """Forget places that nothing names any more, once they are so many that the bound on them comes near."""
+        if sum(1 for _ in self._schedule) < limits.NODES // 2:
+            return
+        newest = self._ledger.counts.delivery
+        idle = [(place.id, place.target) for place in self._schedule if place.waiting == 0 and not place.stop]
+        used = await self._reader.ask(self._reader.places_used)
+        for part in _slices([each for each in idle if each[0] not in used], limits.PRUNE_EVENTS):
+            await self._writer.submit(PrunePlaces(part, newest))
+
+    # --- after a commit -----------------------------------------------------------------------------------------------
+
+    def _committed(self, effects: Effects, done: Iterable[Done]) -> None:
+        for id_, target in effects.places:
+            self._schedule.create(id_, target)
+        for id_, waiting in effects.waiting.items():
+            self._schedule.add(id_, waiting)
+        for id_, _ in effects.forgotten:
+            self._schedule.forget(id_)
+        self._newest = max(self._newest, effects.newest)
+        for operation, result in done:
+            if isinstance(operation, Settlement):
+                self._settled(operation, result)
+        self._changed()
+
+    def _settled(self, settlement: Settlement, result: Any) -> None:
+        claim, place = settlement.claim, settlement.claim.place
+        if isinstance(result, Exception):
+            claim.unsettled.update(settlement.taken)
+            self._claims[claim.number] = claim
+            return
+        if any(result):
+            self._schedule.answered(place)
+        if settlement.stop:
+            self._schedule.stop(place, settlement.stop, self._time())
+        elif settlement.last:
+            self._schedule.due_now(place)
+        if settlement.last:
+            self._schedule.release(place)
+
+    def _changed(self) -> None:
+        now = self._time()
+        due = self._schedule.next_due(now)
+        if self._timer and self._timer.when() != due:
+            self._timer.cancel()
+            self._timer = None
+        if due is not None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._due)
+        self._changes.tell()
+
+    def _due(self) -> None:
+        self._timer = None
+        self._changed()
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _slices(whole: list[Any], size: int) -> Iterable[list[Any]]:
+    return (whole[start : start + size] for start in range(0, len(whole), size))
