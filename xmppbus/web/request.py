@@ -33,7 +33,7 @@ class Request(web.BaseRequest):
     async def body(self) -> bytes:
         """The whole body. Raises `Refused`: payload-too-big, timeout, unsupported-media-type (a content coding)."""
         content = self._payload
-        if content.is_eof() and "Content-Encoding" not in self.headers:
+        if content.is_eof() and content.exception() is None and "Content-Encoding" not in self.headers:
             # The usual case: it came with the headers, so there is nothing to wait for and nothing to count.
             return content.read_nowait(-1)
         return await self._slow_body(content)
