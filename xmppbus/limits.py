@@ -48,6 +48,9 @@ BATCH_EVENTS = 1_000
 NODES = 10_000
 """Places of one output. Each costs a node on the server and a few hundred bytes here."""
 
+BATCHES_AHEAD = 4
+"""Batches of `publish --lines` being accepted while more is read: enough to keep the journal's writer busy."""
+
 SPOOL_FILES = 100_000
 """What publishers may leave behind while the daemon is away, before the file system suffers from it."""
 
@@ -231,14 +234,34 @@ CONNECTIONS = 4_096
 CONNECTIONS_WAITING = 1_024
 """Connections that the kernel keeps while the loop is busy with a commit; beyond it clients wait and try again."""
 
-FRAME_BYTES = 16 * MIB
-"""One frame on the Unix socket."""
+FRAME_BYTES = 1 * MIB
+"""One frame on the Unix socket: some of the largest events, and what each connection may cost in memory."""
+
+COMMAND_ARGUMENTS = 20_000
+COMMAND_BYTES = 4 * MIB
+"""One command line; Linux itself allows about 2 MiB."""
+
+SOCKET_EVENTS_AHEAD = 4 * BATCH_EVENTS
+"""Events of one connection being accepted; beyond it nothing more is read from it."""
+
+SOCKET_READ_BYTES = 128 * KIB
+"""Of standard input or a file that a client sends at once, and what is written to it before it has read on."""
+
+SURE_LINES = 500
+"""Lines on their way to a durable listener that have not been confirmed as written."""
+
+LISTENER_BYTES = 4 * MIB
+"""Of entries read at once for a listener, as far as the sizes of the last ones tell."""
+
+SPOOL_LOOK_SECONDS = 30.0
+"""How often the spool is looked at by itself: for what a publisher left there while the daemon was just starting."""
 
 TOKENS = 1_000
 """In one tokens file; all of them are read when it changes."""
 
 SOCKET_CONNECTIONS = 1_024
-"""Open connections of the Unix socket."""
+SOCKET_CONNECTIONS_PER_USER = 256
+"""Open connections of the Unix socket, in all and of one user who is no administrator."""
 
 LISTENER_EVENTS = 500
 """Entries read at once for a listener; the journal is its queue."""
@@ -260,4 +283,6 @@ assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if 
 assert WINDOW_ITEMS <= STREAM_IQS, "one busy node must not need more than the stream has"
 assert RUN_BYTES >= ITEM_BYTES, "every legal event fits into a run"
 assert STREAM_BYTES >= 2 * ITEM_BYTES, "every legal event fits into the stream's bound"
+assert FRAME_BYTES >= 2 * EVENT_BYTES, "every legal event fits into a frame, escaped as it may be"
+assert FRAME_BYTES >= SOCKET_READ_BYTES, "a chunk of standard input fits into a frame"
 assert PING_SECONDS + PING_DEADLINE_SECONDS <= 30, "a black hole is noticed within 30 s"
