@@ -19,7 +19,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Pattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*$",
+        pattern=r"^(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*\Z",
         max_length=limits.NAME_CHARACTERS,
         description="words of letters, digits, `_` and `-` joined by dots; `*` is exactly one word, `#` any number",
     ),
@@ -27,26 +27,26 @@ Pattern = Annotated[
 SeverityRule = Annotated[
     str,
     Meta(
-        pattern=rf"^(>=\s*)?({'|'.join(SEVERITIES)})$",
+        pattern=rf"^(>=\s*)?({'|'.join(SEVERITIES)})\Z",
         description="a severity, or `>=` and a severity for that or worse",
         examples=[*SEVERITIES, *(f">={severity}" for severity in SEVERITIES)],
     ),
 ]
 RouteName = Annotated[
     str,
-    Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="1 to 64 letters, digits, `_` and `-`"),
+    Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z", description="1 to 64 letters, digits, `_` and `-`"),
 ]
 AddressText = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z_]+(:.+)?$",
+        pattern=r"^[a-z_]+(:.+)?\Z",
         max_length=limits.NAME_CHARACTERS,
         description="an output, or an output and a place: `pubsub`, `pubsub:ops.disk`",
     ),
 ]
 NodePrefix = Annotated[
     str,
-    Meta(pattern=r"^[A-Za-z0-9_./-]{0,64}$", description="at most 64 letters, digits, `_`, `.`, `/` and `-`"),
+    Meta(pattern=r"^[A-Za-z0-9_./-]{0,64}\Z", description="at most 64 letters, digits, `_`, `.`, `/` and `-`"),
 ]
 AccessModel = Literal["open", "presence", "roster", "authorize", "whitelist"]
 PublishModel = Literal["publishers", "subscribers", "open"]
@@ -58,98 +58,102 @@ class _Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class XmppOptions(_Options, frozen=True, kw_only=True):
-    """The server. `component` (XEP-0114) or `account` (client mode), one of them."""
+    """The server, and who we are there: `component` (XEP-0114) or `account` (client mode), one of them."""
 
-    component: Name | None = None  # our domain, as the server's config names it
-    account: Name | None = None  # a bare JID to log in with
-    host: Name = "127.0.0.1"
-    port: Port | None = None  # 5347 for a component, 5222 for an account
-    secret_file: Name | None = None  # component secret or account password, first line
-    pubsub_service: Name | None = None  # pubsub.DOMAIN unless it is given
-    node_prefix: NodePrefix = ""
-    resource: Name = "xmppbus"  # client mode
-    ca_file: Name | None = None  # client mode: who signs the server's certificate
+    component: Name | None = None  # a domain of our own, as the server's config names it: `bus.example.org`
+    account: Name | None = None  # a bare JID to log in with: `bus@example.org`
+    host: Name = "127.0.0.1"  # where the server is
+    port: Port | None = None  # 5347 for a component, 5222 for an account, unless it is given
+    # A file whose first line is the component's secret or the account's password. `$XMPPBUS_XMPP_SECRET` and systemd's
+    # credential `xmpp_secret` come before it.
+    secret_file: Name | None = None
+    pubsub_service: Name | None = None  # its JID; `pubsub.` and the server's domain unless it is given
+    node_prefix: NodePrefix = ""  # put before the type to make a node's name
+    resource: Name = "xmppbus"  # client mode: the last part of our full JID
+    ca_file: Name | None = None  # client mode: PEM file with who signs the server's certificate; the system's otherwise
 
 
 class NodeOptions(_Options, frozen=True, kw_only=True):
     """A profile: how nodes of matching types are made (XEP-0060 §16.4.4). The first match wins."""
 
-    match: Pattern = "#"
-    title: Name | None = None
-    description: Name | None = None
-    persist_items: bool = True
-    max_items: Annotated[int, Meta(ge=1, le=100_000)] = 64
-    access_model: AccessModel = "whitelist"  # items hold people's data: `open` only where it is written
-    readers: list[Name] = field(default_factory=list)  # bare JIDs and domains that may subscribe and read
-    publish_model: PublishModel = "publishers"
-    send_last_published_item: Literal["never", "on_sub", "on_sub_and_presence"] = "never"
-    notify_retract: bool = False
-    deliver_payloads: bool = True
-    item_expire: Annotated[int, Meta(ge=1)] | None = None  # seconds
+    match: Pattern = "#"  # the types whose nodes are made like this
+    title: Name | None = None  # shown by clients; the type unless it is given
+    description: Name | None = None  # shown by clients
+    persist_items: bool = True  # the server keeps the items, for whoever comes later
+    max_items: Annotated[int, Meta(ge=1, le=100_000)] = 64  # so many; servers have a cap of their own
+    access_model: AccessModel = "whitelist"  # who may subscribe and read; `open` is everybody, so it must be written
+    readers: list[Name] = field(default_factory=list)  # with `whitelist`: bare JIDs, and domains for all of their users
+    publish_model: PublishModel = "publishers"  # who may publish, beside the bus
+    send_last_published_item: Literal["never", "on_sub", "on_sub_and_presence"] = "never"  # to whom without being asked
+    notify_retract: bool = False  # tell subscribers of each item that has to go; this doubles the traffic
+    deliver_payloads: bool = True  # notifications carry the event, not only its item id
+    item_expire: Annotated[int, Meta(ge=1)] | None = None  # seconds after which the server forgets an item
 
 
 class MatchOptions(_Options, frozen=True, kw_only=True):
     """What an event must be like; every part that is given must hold."""
 
-    type: Pattern = "#"
-    severity: SeverityRule | None = None
-    source: Name | None = None
-    subject: Name | None = None
-    key: Name | None = None
+    type: Pattern = "#"  # `*` is exactly one word, `#` any number of words
+    severity: SeverityRule | None = None  # `warning` is exactly that, `>=warning` is that or worse
+    source: Name | None = None  # exactly this
+    subject: Name | None = None  # exactly this
+    key: Name | None = None  # exactly this
 
 
 class RouteOptions(_Options, frozen=True, kw_only=True):
-    """A route. `via` names analyzers, with options where they need some: `[{throttle: {seconds: 60}}]`."""
+    """A route: events like `match` go through the analyzers of `via`, in order, and then to every address of `to`."""
 
-    name: RouteName
-    match: Pattern | MatchOptions = "#"
-    via: list[str | dict[str, dict[str, Any] | None]] = field(default_factory=list)
+    name: RouteName  # a route named `default` takes the place of the built-in one (every event to its node)
+    match: Pattern | MatchOptions = "#"  # a pattern of types, or the options below
+    via: list[str | dict[str, dict[str, Any] | None]] = field(default_factory=list)  # `[{throttle: {seconds: 60}}]`
+    # `OUTPUT` or `OUTPUT:PLACE`. `pubsub` alone is the node of the event's type.
     to: Annotated[list[AddressText], Meta(min_length=1)]
 
 
 class HttpOptions(_Options, frozen=True, kw_only=True):
     """The one HTTP listener. Tokens are required as soon as it is not on loopback."""
 
-    listen: str = "127.0.0.1:8222"
-    tokens_file: Name | None = None
-    certificate_file: Name | None = None
-    key_file: Name | None = None
-    requests_per_second: Annotated[int, Meta(ge=1)] | None = None  # for each address; 429 beyond it
+    listen: str = "127.0.0.1:8222"  # address and port; `[::1]:8222` for IPv6, port 0 for any that is free
+    tokens_file: Name | None = None  # hashed tokens, as `xmppbus token` writes them; with it every request needs one
+    certificate_file: Name | None = None  # PEM file; with `key_file` it makes the listener HTTPS
+    key_file: Name | None = None  # PEM file
+    requests_per_second: Annotated[int, Meta(ge=1)] | None = None  # for each client address; 429 beyond it
 
 
 class KeepOptions(_Options, frozen=True, kw_only=True):
     """How long settled events are kept, and how large the journal may become. What waits or is dead is always kept."""
 
-    days: Annotated[float, Meta(gt=0, le=36_500)] = limits.KEEP_DAYS
-    gib: Annotated[float, Meta(ge=0.01, le=10_000)] = limits.JOURNAL_GIB
+    days: Annotated[float, Meta(gt=0, le=36_500)] = limits.KEEP_DAYS  # after settling
+    gib: Annotated[float, Meta(ge=0.01, le=10_000)] = limits.JOURNAL_GIB  # beyond this events are refused
 
 
 class JournalOptions(_Options, frozen=True, kw_only=True):
     """Where accepted events are kept."""
 
-    path: Name | None = None  # journal.db in the state directory
-    keep: KeepOptions = field(default_factory=KeepOptions)
+    path: Name | None = None  # `journal.db` in the state directory unless it is given; never on a tmpfs
+    keep: KeepOptions = field(default_factory=KeepOptions)  # the options below
 
 
 class SocketOptions(_Options, frozen=True, kw_only=True):
     """The Unix socket of the command line. The daemon's own user, root and `group` administer."""
 
-    path: Name | None = None  # xmppbus.sock in the runtime directory
-    group: Name | None = None
-    publish: Who = "everyone"
-    listen: Who = "admins"
+    path: Name | None = None  # see *Where things are*; the command line finds one elsewhere by `$XMPPBUS_SOCKET` only
+    group: Name | None = None  # a Unix group whose members administer
+    publish: Who = "everyone"  # who may publish
+    listen: Who = "admins"  # who may read events
 
 
 class Options(_Options, frozen=True, kw_only=True):
     """The whole config. Every part may be left out: with none at all this is a local bus."""
 
-    xmpp: XmppOptions | None = None
+    xmpp: XmppOptions | None = None  # no server unless it is given: events are kept, and shown by `xmppbus listen`
+    # Profiles of nodes, the first match wins. What none matches is made with the defaults below: 64 items, whitelist.
     nodes: list[NodeOptions] = field(default_factory=list)
-    routes: list[RouteOptions] = field(default_factory=list)
+    routes: list[RouteOptions] = field(default_factory=list)  # on top of the default: every event to its type's node
     http: HttpOptions | None = field(default_factory=HttpOptions)  # `http: null` switches it off
-    journal: JournalOptions = field(default_factory=JournalOptions)
-    socket: SocketOptions = field(default_factory=SocketOptions)
-    plugins: list[Name] = field(default_factory=list)  # modules, or files ending in .py
+    journal: JournalOptions = field(default_factory=JournalOptions)  # the options below
+    socket: SocketOptions = field(default_factory=SocketOptions)  # the options below
+    plugins: list[Name] = field(default_factory=list)  # modules, or files ending in `.py`
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # options of plugins' inputs, by name
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # options of plugins' outputs, by name
     source: Name | None = None  # of events that name none; this machine's name unless it is given
