@@ -66,7 +66,7 @@ class Product:
         config: dict[str, Any] = {
             "http": {"listen": f"127.0.0.1:{self.http_port}"},
             "journal": {"path": str(self.directory / "journal.db")},
-            "socket": str(self.socket),
+            "socket": {"path": str(self.socket)},
         }
         if stream is not None:
             secret = self.directory / "secret"
