@@ -97,7 +97,8 @@ class Event:
     @property
     def item_id(self) -> str:
         """The UUIDv5 of the name, in its usual form."""
-        return str(uuid.UUID(bytes=item_id_bytes(self.fields["source"], self.fields["id"])))
+        text = item_id_bytes(self.fields["source"], self.fields["id"]).hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def get(self, field: str, default: Any = None) -> Any:
         """A field or extension that may be missing."""
