@@ -77,7 +77,7 @@ class NodeOptions(_Options, frozen=True, kw_only=True):
     """A profile: how nodes of matching types are made (XEP-0060 §16.4.4). The first match wins."""
 
     match: Pattern = "#"  # the types whose nodes are made like this
-    title: Name | None = None  # shown by clients; the type unless it is given
+    title: Name | None = None  # shown by clients
     description: Name | None = None  # shown by clients
     persist_items: bool = True  # the server keeps the items, for whoever comes later
     max_items: Annotated[int, Meta(ge=1, le=100_000)] = 64  # so many; servers have a cap of their own

@@ -302,7 +302,7 @@ class TestXmpp:
 class TestHttp:
     """Who can reach it needs a token."""
 
-    @pytest.mark.parametrize("listen", ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "bus.example.org:80", "*:80"])
+    @pytest.mark.parametrize("listen", ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "bus.example.org:80", "*:80", ":80"])
     def test_beyond_loopback_tokens_are_required(self, said: Said, listen: str) -> None:
         """Whatever a name may resolve to."""
         (found,) = said(f'http: {{listen: "{listen}"}}\n')
@@ -361,6 +361,12 @@ class TestNames:
             verify(config, registry())
         assert line in str(caught.value)
         assert str(caught.value).startswith(f"{path}:2:")
+
+    def test_a_tokens_file_may_be_made_after_the_config_but_before_the_daemon(self, write: Write) -> None:
+        """`xmppbus token` reads the config to learn where to write it."""
+        config = load(write("http: {tokens_file: gone}\n"), {})
+        with pytest.raises(ConfigInvalid, match=r"xmppbus\.yaml:1:21: .*gone can't be read: No such file"):
+            verify(config, registry())
 
     def test_names_that_are_on_offer_pass(self, write: Write) -> None:
         """No output is made for it: that would open connections."""

@@ -15,7 +15,7 @@ import msgspec
 
 from xmppbus import paths
 from xmppbus.config.document import Document, Problem, read
-from xmppbus.config.rules import broken_rules, doubts, is_loopback, listen_address, read_secret
+from xmppbus.config.rules import broken_rules, doubts, is_loopback, listen_address, read_secret, unreadable
 from xmppbus.config.shape import Difference, did_you_mean, differences
 from xmppbus.errors import ConfigInvalid
 from xmppbus.options import MatchOptions, Options, RouteOptions
@@ -79,7 +79,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 def verify(config: Config, registry: Registry) -> None:
-    """Compare the names in the config with what is on offer, and make each analyzer once. Raises ConfigInvalid."""
+    """Compare the names in the config with what is on offer, and make each analyzer once. Raises ConfigInvalid.
+
+    A tokens file that is missing is an error only here, for `xmppbus token` makes it.
+    """
     options, said = config.options, list[Difference]()
     for kind, given, offered in (
         ("input", options.inputs, registry.inputs),
@@ -90,6 +93,8 @@ def verify(config: Config, registry: Registry) -> None:
             for name in given
             if name not in offered
         ]
+    if options.http and options.http.tokens_file:
+        said += unreadable(options.http.tokens_file, ("http", "tokens_file"))
     for index, route in enumerate(options.routes):
         said += _unknown(route, ("routes", index), registry)
     _raise_for(str(config.path), [_placed(config.document, each) for each in said])

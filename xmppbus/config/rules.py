@@ -31,7 +31,7 @@ def broken_rules(options: Options, environ: Mapping[str, str]) -> Iterator[Diffe
     yield from _routes(options)
     for index, name in enumerate(options.plugins):
         if name.endswith(".py"):
-            yield from _unreadable(name, ("plugins", index))
+            yield from unreadable(name, ("plugins", index))
     if options.socket.path and len(os.fsencode(options.socket.path)) > SOCKET_BYTES:
         yield Difference(("socket", "path"), f"socket.path is longer than the {SOCKET_BYTES} bytes of a socket's name")
 
@@ -103,33 +103,33 @@ def _xmpp(xmpp: XmppOptions, environ: Mapping[str, str]) -> Iterator[Difference]
     except ConfigInvalid as error:
         yield Difference(("xmpp", "secret_file"), str(error))
     if xmpp.ca_file:
-        yield from _unreadable(xmpp.ca_file, ("xmpp", "ca_file"))
+        yield from unreadable(xmpp.ca_file, ("xmpp", "ca_file"))
 
 
 def _http(http: HttpOptions) -> Iterator[Difference]:
-    host = ""
     try:
         host, _ = listen_address(http.listen)
     except ValueError as error:
         yield Difference(("http", "listen"), f"http.listen {error}")
-    if host and not is_loopback(host) and not http.tokens_file:
-        yield Difference(
-            ("http", "listen"),
-            f"http.listen is `{http.listen}`, which other machines reach, so it needs a `tokens_file`; "
-            "or listen on 127.0.0.1",
-        )
+    else:
+        if not is_loopback(host) and not http.tokens_file:
+            sentence = f"http.listen is `{http.listen}`, which other machines reach, so it needs a `tokens_file`; "
+            yield Difference(("http", "listen"), sentence + "or listen on 127.0.0.1")
     if bool(http.certificate_file) != bool(http.key_file):
         there, missing = ("certificate_file", "key_file")[:: 1 if http.certificate_file else -1]
         yield Difference(("http", there), f"http has a `{there}` but no `{missing}`; TLS needs both", at_key=True)
-    for name in ("tokens_file", "certificate_file", "key_file"):
+    for name in ("certificate_file", "key_file"):
         if given := getattr(http, name):
-            yield from _unreadable(given, ("http", name))
+            yield from unreadable(given, ("http", name))
 
 
 def listen_address(listen: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:8222` or `[::1]:8222`; port 0 is any that is free. Raises ValueError, a predicate."""
-    host, _, port = listen.rpartition(":")
-    if not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+    """Host and port of `127.0.0.1:8222`, `[::1]:8222` or `:8222` (every address); port 0 is any that is free.
+
+    Raises ValueError; its text is a predicate.
+    """
+    host, colon, port = listen.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError(f"should be an address and a port such as `127.0.0.1:8222` or `[::1]:8222`, not `{listen}`")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -184,7 +184,8 @@ def _ordinal(index: int) -> str:
     return words[index] if index < len(words) else f"{index + 1}th"
 
 
-def _unreadable(name: str, path: tuple[str | int, ...]) -> Iterator[Difference]:
+def unreadable(name: str, path: tuple[str | int, ...]) -> Iterator[Difference]:
+    """Nothing when the file can be read."""
     try:
         with Path(name).open("rb"):
             pass

@@ -1,0 +1,51 @@
+"""The generated reference is complete and up to date."""
+
+import re
+from pathlib import Path
+
+import msgspec.inspect as types
+import pytest
+
+from tests.reference import config_page
+from tests.reference.__main__ import PAGES
+from tests.reference.pages import REFERENCE
+from xmppbus.config import load
+from xmppbus.options import Options
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_up_to_date(name: str) -> None:
+    """`python -m tests.reference` writes it."""
+    assert (REFERENCE / name).read_text() == PAGES[name]()
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    """In a comment beside its definition."""
+    assert config_page.undescribed() == []
+
+
+def test_every_part_of_the_config_has_a_section() -> None:
+    """A new struct of options can't be forgotten."""
+    assert {section for _, _, section in config_page.SECTIONS} == set(_structs(types.type_info(Options)))
+
+
+def test_the_example_of_the_reference_is_a_config(tmp_path: Path) -> None:
+    """It can be pasted."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "secret").chmod(0o600)
+    path = tmp_path / "xmppbus.yaml"
+    (example,) = re.findall(r"```yaml\n(.*?)```", (REFERENCE / "config.md").read_text(), re.DOTALL)
+    path.write_text(example)
+    config = load(path, {})
+    assert config.options.nodes[0].readers == ["example.org"]
+    assert config.warnings == ()
+
+
+def _structs(kind: types.Type) -> list[type]:
+    if isinstance(kind, types.StructType):
+        return [kind.cls, *(found for each in kind.fields for found in _structs(each.type))]
+    if isinstance(kind, types.UnionType):
+        return [found for each in kind.types for found in _structs(each)]
+    if isinstance(kind, types.Metadata):
+        return _structs(kind.type)
+    return _structs(kind.item_type) if isinstance(kind, types.ListType) else []
