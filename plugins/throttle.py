@@ -1,7 +1,4 @@
-"""At most so many events of a key in a window; the next that passes carries `held`, how many did not.
-
-via: [{throttle: {count: 5, seconds: 60}}]
-"""
+"""At most `count` events of a key in `seconds`; the next that passes carries `held`, how many did not."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from time import monotonic
 from xmppbus.event import Event
 from xmppbus.plugins import Registry
 
-KEYS = 10_000  # the least recently seen keys are forgotten beyond this
+KEYS = 10_000  # beyond this, the keys not seen for longest are forgotten
 
 
 class Throttle:
@@ -28,12 +25,13 @@ class Throttle:
         while times and times[0] <= now - self.seconds:
             times.popleft()
         passes = len(times) < self.count
-        if passes:
-            times.append(now)
-        self.seen[key] = (times, 0 if passes else held + 1)
+        self.seen[key] = (times, 0) if passes else (times, held + 1)
         if len(self.seen) > KEYS:
             self.seen.popitem(last=False)
-        return [] if not passes else [event.evolve(held=held) if held else event]
+        if not passes:
+            return []
+        times.append(now)
+        return [event.evolve(held=held) if held else event]
 
 
 def register(registry: Registry) -> None:

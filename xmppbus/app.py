@@ -18,9 +18,9 @@ from typing import Any
 
 from xmppbus import limits
 from xmppbus.bus import Bus
-from xmppbus.config import Config, secret_of
+from xmppbus.config import Config, secret_of, verify
 from xmppbus.deliver import Deliverer, output_work, stations_work
-from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
+from xmppbus.errors import Exit, JournalFailed
 from xmppbus.house import House
 from xmppbus.inputs import events, spool, unix
 from xmppbus.interfaces import Accept, Analyzer, Input
@@ -58,111 +58,96 @@ def offered(config: Config) -> Registry:
 
 async def serve(config: Config, started: Callable[[House], None]) -> int:
     """Live until SIGTERM or SIGINT, and return the exit code. `started` is called once every door is open."""
-    options = config.options
     registry = offered(config)
+    verify(config, registry)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
-        async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
-            journal = SqliteJournal(
-                config.journal_path,
-                keep_days=options.journal.keep.days,
-                most_bytes=int(options.journal.keep.gib * limits.GIB),
-                clock=now,
-            )
-            await stack.enter_async_context(journal)
-            group.create_task(_watch(journal))
-            await stack.enter_async_context(_running(_prune(journal)))
-
-            source = options.source or socket.gethostname()
-            bus = Bus(journal, config.routes, source=source, size=encoded_size, clock=now)
-            house = House(config, now, now(), journal, registry, bus)
-            if options.http:
-                house.web = Web(options.http, house.health)
-            if options.xmpp:
-                house.xmpp = Stream(options.xmpp, secret_of(config), dice=random.random)
-            else:
-                house.notices.append(NO_SERVER)
-            stations = _stations(config, registry)
-            _build_outputs(house)
-            inputs = _build_inputs(house)
-
-            if house.web:
-                await stack.enter_async_context(house.web)
-            if house.xmpp:
-                await stack.enter_async_context(house.xmpp)
-            for output in house.outputs.values():
-                await stack.enter_async_context(output)
-            for deliverer in _deliverers(house, stations):
-                await stack.enter_async_context(_running(deliverer.run()))
-            for name, one in inputs.items():
-                await stack.enter_async_context(_running(_keep(name, one, bus.accept)))
-            stack.callback(bus.close)
-            started(house)
-            await stopping.wait()
-            log.info("stopping")
+        await _live(config, registry, stopping, started)
     except* JournalFailed as failed:
         log.critical("the journal failed, and with it the house: %s", failed.exceptions[0])
-        return Exit.SOFTWARE
-    return Exit.OK
+    return Exit.OK if stopping.is_set() else Exit.SOFTWARE
 
 
-def _build_outputs(house: House) -> None:
-    wanted = {address.output for route in house.config.routes for address in route.to} | {*house.options.outputs}
-    for name in sorted(wanted):
-        if name not in house.registry.outputs:
-            raise ConfigInvalid(f"no output is called {name!r}; there are {', '.join(sorted(house.registry.outputs))}")
-        house.outputs[name] = house.registry.outputs[name](house, house.options.outputs.get(name, {}))
+async def _live(config: Config, registry: Registry, stopping: asyncio.Event, started: Callable[[House], None]) -> None:
+    options = config.options
+    async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+        journal = SqliteJournal(
+            config.journal_path,
+            keep_days=options.journal.keep.days,
+            most_bytes=int(options.journal.keep.gib * limits.GIB),
+            clock=now,
+        )
+        await stack.enter_async_context(journal)
+        await stack.enter_async_context(_running(group, _watch(journal)))
+        await stack.enter_async_context(_running(group, _prune(journal)))
+
+        source = options.source or socket.gethostname()
+        bus = Bus(journal, config.routes, source=source, size=encoded_size, clock=now)
+        house = House(config, now, now(), journal, registry, bus, notices=list(config.warnings))
+        if options.http:
+            house.web = Web(options.http, house.health)
+        if options.xmpp:
+            house.xmpp = Stream(options.xmpp, secret_of(config), dice=random.random)
+        else:
+            house.notices.append(NO_SERVER)
+        _build(house)
+
+        if house.web:
+            await stack.enter_async_context(house.web)
+        if house.xmpp:
+            await stack.enter_async_context(house.xmpp)
+        for output in house.outputs.values():
+            await stack.enter_async_context(output)
+        for deliverer in _deliverers(house):
+            await stack.enter_async_context(_running(group, deliverer.run()))
+        for name, one in house.inputs.items():
+            await stack.enter_async_context(_running(group, _keep(name, one, bus.accept)))
+        stack.callback(bus.close)
+        started(house)
+        await stopping.wait()
+        log.info("stopping")
 
 
-def _build_inputs(house: House) -> dict[str, Input]:
-    wanted = {"unix", "spool", *(["events"] if house.web else []), *house.options.inputs}
-    for name in sorted(wanted - set(house.registry.inputs)):
-        raise ConfigInvalid(f"no input is called {name!r}; there are {', '.join(sorted(house.registry.inputs))}")
-    built = {name: house.registry.inputs[name](house, house.options.inputs.get(name, {})) for name in sorted(wanted)}
-    house.inputs.update(built)
-    return built
+def _build(house: House) -> None:
+    """Make every input and output that the config wants; those with HTTP routes add them now, before it opens."""
+    options, registry = house.options, house.registry
+    outputs = {address.output for route in house.routes for address in route.to} | {*options.outputs}
+    for name in sorted(outputs):
+        house.outputs[name] = registry.outputs[name](house, options.outputs.get(name, {}))
+    inputs = {"unix", "spool", *options.inputs} | ({"events"} if house.web else set())
+    for name in sorted(inputs):
+        house.inputs[name] = registry.inputs[name](house, options.inputs.get(name, {}))
 
 
-def _stations(config: Config, registry: Registry) -> dict[str, Analyzer]:
-    """One analyzer for each step of each route: their windows and counters are their own."""
-    found: dict[str, Analyzer] = {}
-    for route in config.routes:
-        for step, name in enumerate(route.via):
-            if name not in registry.analyzers:
-                there = ", ".join(sorted(registry.analyzers))
-                raise ConfigInvalid(f"route {route.name}: no analyzer is called {name!r}; there are {there}")
-            try:
-                found[f"{route.name}/{step}"] = registry.analyzers[name](config.via_options(route.name, step))
-            except (TypeError, ValueError) as error:
-                raise ConfigInvalid(f"route {route.name}: {name}: {error}") from error
+def _deliverers(house: House) -> list[Deliverer]:
+    """One for each output, and one for all stations. Each station has an analyzer, and so a state, of its own."""
+    stations: dict[str, Analyzer] = {
+        f"{route.name}/{step}": house.registry.analyzers[name](house.config.via_options(route.name, step))
+        for route in house.routes
+        for step, name in enumerate(route.via)
+    }
+    work, run = stations_work(stations, house.bus), limits.ANALYZER_JOBS * 8
+    found = [Deliverer(STATION, work, house.journal, ready=_always, dice=random.random, run_events=run)]
+    for name, output in house.outputs.items():
+        found.append(Deliverer(name, output_work(output), house.journal, ready=output.ready, dice=random.random))
     return found
 
 
-def _deliverers(house: House, stations: dict[str, Analyzer]) -> list[Deliverer]:
-    async def always() -> None:
-        """An analyzer needs no server."""
-
-    found = [
-        Deliverer(name, output_work(output), house.journal, ready=output.ready, dice=random.random)
-        for name, output in house.outputs.items()
-    ]
-    work = stations_work(stations, house.bus)
-    run = limits.ANALYZER_JOBS * 8
-    found.append(Deliverer(STATION, work, house.journal, ready=always, dice=random.random, run_events=run))
-    return found
+async def _always() -> None:
+    """An analyzer needs no server."""
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Something that runs while the house is open; leaving cancels it and waits until it has left."""
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(work)
-        try:
-            yield
-        finally:
-            task.cancel()
+async def _running(group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Something that runs while the house is open; its crash is the house's, and leaving waits until it has left."""
+    task = group.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _keep(name: str, one: Input, accept: Accept) -> None:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from xmppbus import limits
 from xmppbus.bus import Bus
-from xmppbus.errors import About, condition
+from xmppbus.errors import About, Refused, condition
 from xmppbus.interfaces import Analyzer, Output
 from xmppbus.journal import Delivery, Journal, Outcome, Run, Settled, Stop, Verdict
 from xmppbus.retry import Dice, Retry
@@ -114,8 +114,12 @@ class Deliverer:
     async def _finish(
         self, run: Run, settled: Sequence[Settled], writes: Sequence[asyncio.Task[None]], stop: Stop | None
     ) -> None:
-        await asyncio.gather(*writes)
-        await self._journal.settle(run, settled, stop=stop)
+        try:
+            await asyncio.gather(*writes)
+            await self._journal.settle(run, settled, stop=stop)
+        except Refused as refusal:
+            # What goes on from it has no room (too many nodes): the place waits for room, and nothing is lost.
+            await self._journal.settle(run, (), stop=self._stop(run, _no_room(refusal)))
 
     def _stop(self, run: Run, outcome: Outcome) -> Stop | None:
         if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
@@ -131,6 +135,10 @@ class Deliverer:
         seconds = self._retry.decide(attempts, self._dice, outcome.retry_after)
         log.warning("%s: %s is stopped: %s %s", self.output, run.place, outcome.condition, outcome.text)
         return Stop(outcome.condition, outcome.text or what.advice, attempts, seconds)
+
+
+def _no_room(refusal: Refused) -> Outcome:
+    return Outcome(Verdict.STOPPED, "resource-constraint", refusal.message, refusal.retry_after)
 
 
 def output_work(output: Output) -> Work:
