@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from xmppbus import limits
-from xmppbus.event import SEVERITIES
+from xmppbus.fields import SEVERITIES
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS)]
@@ -71,6 +71,22 @@ class XmppOptions(_Options, frozen=True, kw_only=True):
     node_prefix: NodePrefix = ""  # put before the type to make a node's name
     resource: Name = "xmppbus"  # client mode: the last part of our full JID
     ca_file: Name | None = None  # client mode: PEM file with who signs the server's certificate; the system's otherwise
+
+    @property
+    def jid(self) -> str:
+        """Who we are: a domain, or a bare JID."""
+        return self.component or self.account or ""
+
+    @property
+    def server_port(self) -> int:
+        """Where the server takes components (XEP-0114 names no port; 5347 is the usual one) or clients (RFC 6120)."""
+        return self.port or (5347 if self.component else 5222)
+
+    @property
+    def service(self) -> str:
+        """The pubsub service: `pubsub.example.org` for the component `bus.example.org` and for `bus@example.org`."""
+        domain = self.component.partition(".")[2] if self.component else self.jid.partition("@")[2]
+        return self.pubsub_service or f"pubsub.{domain or self.jid}"
 
 
 class NodeOptions(_Options, frozen=True, kw_only=True):

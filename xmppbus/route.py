@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from xmppbus.event import SEVERITIES, Event
+from xmppbus.event import Event
+from xmppbus.fields import SEVERITIES
 
 DEFAULT_ROUTE = "default"
 STATION = "via"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.event import FIELDS, NAMESPACE, Event, bytes_as_data, check, decode_fields, encode_fields, parse
+from xmppbus.event import NAMESPACE, Event, bytes_as_data, parse
+from xmppbus.fields import FIELDS, check, decode_fields, encode_fields
 
 DEFAULTS = {"id": "1", "source": "host", "time": "2026-01-31T12:00:00.000Z"}
 LEGAL_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)

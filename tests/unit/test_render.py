@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xmppbus.event import SEVERITIES, Event
+from xmppbus.event import Event
+from xmppbus.fields import SEVERITIES
 from xmppbus.render import MARKS, few_lines, one_line, plain
 
 

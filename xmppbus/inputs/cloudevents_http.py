@@ -15,7 +15,8 @@ import msgspec
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.event import bytes_as_data, decode_fields
+from xmppbus.event import bytes_as_data
+from xmppbus.fields import decode_fields
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"

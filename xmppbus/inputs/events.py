@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from xmppbus.errors import Code, Refused
-from xmppbus.event import decode_fields, item_id_bytes
+from xmppbus.event import item_id_bytes
+from xmppbus.fields import decode_fields
 from xmppbus.house import House, not_found
 from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of
 from xmppbus.interfaces import Accept, Accepted
