@@ -231,5 +231,4 @@ class Ledger:
 
     def used_bytes(self) -> int:
         """What the database holds; pages that are free again do not count."""
-        pages, free, size = self.execute("used_pages").fetchone()
-        return int((pages - free) * size)
+        return int(self.execute("used_bytes").fetchone()[0])

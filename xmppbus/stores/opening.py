@@ -136,8 +136,4 @@ def _count(connection: sqlite3.Connection) -> Opened:
     )
     places = {Target(output, address): id_ for id_, output, address in connection.execute(SQL["places"])}
     waiting = dict(connection.execute(SQL["places_waiting"]))
-    pages, free, size = (connection.execute(f"PRAGMA {each}").fetchone()[0] for each in _SIZES)
-    return Opened(connection, counts, places, waiting, (pages - free) * size)
-
-
-_SIZES = ("page_count", "freelist_count", "page_size")
+    return Opened(connection, counts, places, waiting, one("used_bytes")[0])

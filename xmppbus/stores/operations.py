@@ -178,15 +178,15 @@ class Prune(Operation):
 
     sequences: Sequence[int]
     names: int
-    future: asyncio.Future[int] = field(init=False)
+    future: asyncio.Future[tuple[int, int]] = field(init=False)
     weight: int = 1
 
-    def write(self, ledger: Ledger) -> int:
-        """How many entries were forgotten."""
+    def write(self, ledger: Ledger) -> tuple[int, int]:
+        """How many entries were forgotten, and the bytes that the database holds then."""
         pruned = ledger.prune(json.dumps(list(self.sequences))) if self.sequences else 0
         if self.names:
             ledger.prune_names(self.names)
-        return pruned
+        return pruned, ledger.used_bytes()
 
 
 @dataclass(slots=True)

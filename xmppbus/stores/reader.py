@@ -148,6 +148,10 @@ class Reader:
         parameters = {"after": after, "before": before, "limit": limits.SCAN_EVENTS}
         return prunable(self._connection, parameters)
 
+    def used_bytes(self) -> int:
+        """What the database holds; pages that are free again do not count."""
+        return int(self._one("used_bytes")[0])
+
     def places_used(self) -> set[int]:
         """Places that a delivery names. Reads every delivery."""
         packed = self._one("places_used")[0]

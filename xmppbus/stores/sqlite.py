@@ -267,6 +267,8 @@ class SqliteJournal:
 
     async def status(self) -> JournalStatus:
         """Figures for `status`."""
+        if not self.failed.done():
+            self._room.used_bytes = await self._reader.ask(self._reader.used_bytes)
         counts = self._ledger.counts
         refusal = self._writer.refusal or self._room.refusal
         return JournalStatus(
@@ -320,6 +322,7 @@ class SqliteJournal:
 
         In small commits, between which appends go on. Call it now and then.
         """
+        self._room.used_bytes = await self._reader.ask(self._reader.used_bytes)
         pruned = await self._prune_before(self._moment() - int(self.keep_days * 86_400_000), tight=False)
         if self._room.tight:
             pruned += await self._prune_before(_EVER, tight=True)
@@ -336,7 +339,9 @@ class SqliteJournal:
         while not end and (self._room.tight or not tight):
             sequences, position, end = await self._reader.ask(self._reader.prunable, position, before)
             for part in _slices(sequences, limits.PRUNE_EVENTS):
-                pruned += await self._writer.submit(Prune(part, 0))
+                if self._room.tight or not tight:
+                    forgotten, self._room.used_bytes = await self._writer.submit(Prune(part, 0))
+                    pruned += forgotten
         return pruned
 
     async def _prune_places(self) -> None:

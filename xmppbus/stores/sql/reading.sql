@@ -92,3 +92,6 @@ SELECT count(*) FROM name WHERE sequence > ?;
 SELECT count(*), max(sequence), min(accepted), group_concat(CASE WHEN accepted < :before AND NOT EXISTS (
     SELECT 1 FROM delivery WHERE delivery.sequence = slice.sequence AND delivery.state <> 1) THEN sequence END)
 FROM (SELECT sequence, accepted FROM entry WHERE sequence > :after ORDER BY sequence LIMIT :limit) AS slice;
+
+-- name: used_bytes
+SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size;

@@ -68,5 +68,5 @@ DELETE FROM place WHERE id = :place AND id NOT IN (SELECT place FROM delivery WH
 -- name: tally
 UPDATE tally SET newest = :newest, entries = :entries, names = :names;
 
--- name: used_pages
-SELECT page_count, freelist_count, page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size;
+-- name: used_bytes
+SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size;

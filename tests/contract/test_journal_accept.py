@@ -1,0 +1,208 @@
+"""What a journal says when it is given events, and what it keeps of them."""
+
+import asyncio
+
+import pytest
+
+from tests.support.journals import MovingClock, OpenJournal, deliver_all, routed, unrouted
+from xmppbus import limits
+from xmppbus.errors import Code, Refused
+from xmppbus.journal import Result
+from xmppbus.route import Target
+from xmppbus.stores.sqlite import SqliteJournal
+
+
+async def test_a_new_event_gets_a_sequence_and_its_deliveries(journal: SqliteJournal) -> None:
+    """One answer for each event, in order."""
+    first, second, third = await journal.append(
+        [routed(1), routed(2, "a", Target("chat", "romeo@example.org")), unrouted(3)]
+    )
+    assert [answer.result for answer in (first, second, third)] == [Result.NEW] * 3
+    assert first.sequence < second.sequence < third.sequence
+    assert [answer.deliveries for answer in (first, second, third)] == [1, 2, 0]
+
+
+async def test_the_same_event_again_is_known_and_makes_no_delivery(journal: SqliteJournal) -> None:
+    """It gets the old sequence, even when the routes send it elsewhere by now."""
+    (first,) = await journal.append([routed(1)])
+    (second,) = await journal.append([routed(1, "elsewhere")])
+    assert second == (Result.KNOWN, first.sequence, 0)
+    assert await deliver_all(journal) == ["1"]
+
+
+async def test_the_same_name_with_other_content_is_a_conflict(journal: SqliteJournal) -> None:
+    """Nothing of it is written."""
+    (first,) = await journal.append([routed(1, data="yes")])
+    (second,) = await journal.append([routed(1, data="no")])
+    assert second == (Result.CONFLICT, first.sequence, 0)
+    (entry,) = await journal.read(0, 10)
+    assert entry.event.text == "yes"
+
+
+async def test_a_conflict_never_fails_its_neighbours(journal: SqliteJournal) -> None:
+    """Nor does a repeat within one batch."""
+    await journal.append([routed(1)])
+    answers = await journal.append([routed(2), routed(1, data="other"), routed(3), routed(2), routed(3, data="x")])
+    assert [answer.result.value for answer in answers] == ["new", "conflict", "new", "known", "conflict"]
+    assert answers[3].sequence == answers[0].sequence
+    assert await deliver_all(journal) == ["1", "2", "3"]
+
+
+async def test_the_source_is_part_of_the_name(journal: SqliteJournal) -> None:
+    """Two sources may use the same id."""
+    one, other = await journal.append([routed(1, source="here"), routed(1, source="there")])
+    assert one.result is other.result is Result.NEW
+
+
+async def test_the_same_address_twice_is_one_delivery(journal: SqliteJournal) -> None:
+    """However many routes name it."""
+    (answer,) = await journal.append([routed(1, "a", "a")])
+    assert answer.deliveries == 1
+    assert await deliver_all(journal) == ["1"]
+
+
+async def test_appends_at_the_same_time_all_get_their_own_answers(journal: SqliteJournal) -> None:
+    """They share commits, and each event has one sequence."""
+    batches = [[routed(f"{batch}-{index}") for index in range(batch % 7)] for batch in range(200)]
+    answers = await asyncio.gather(*(journal.append(batch) for batch in batches))
+    assert [len(answer) for answer in answers] == [len(batch) for batch in batches]
+    sequences = [each.sequence for answer in answers for each in answer]
+    assert len(set(sequences)) == len(sequences)
+    for batch, answer in zip(batches, answers, strict=True):
+        for event, each in zip(batch, answer, strict=True):
+            assert (await journal.find(event.event.item_id)).sequence == each.sequence  # type: ignore[union-attr]
+
+
+async def test_one_name_from_many_senders_at_once_is_new_once(journal: SqliteJournal) -> None:
+    """Whoever comes first; all others are told its sequence."""
+    answers = await asyncio.gather(*(journal.append([routed(1)]) for _ in range(50)))
+    assert sorted(answer.result.value for (answer,) in answers) == ["known"] * 49 + ["new"]
+    assert len({answer.sequence for (answer,) in answers}) == 1
+
+
+async def test_what_was_accepted_is_there_after_a_restart(open_journal: OpenJournal) -> None:
+    """Entries, deliveries, names."""
+    async with open_journal() as journal:
+        (first,) = await journal.append([routed(1, data="\x1e\x1f ü \ufffe")])
+    async with open_journal() as journal:
+        (entry,) = await journal.read(0, 10)
+        assert entry.event == routed(1, data="\x1e\x1f ü \ufffe").event
+        assert (await journal.append([routed(1, data="\x1e\x1f ü \ufffe")]))[0] == (Result.KNOWN, first.sequence, 0)
+        assert await deliver_all(journal) == ["1"]
+
+
+async def test_a_sequence_is_never_used_again(open_journal: OpenJournal, clock: MovingClock) -> None:
+    """Not even when every entry has been pruned and the journal was closed."""
+    async with open_journal(keep_days=1) as journal:
+        answers = await journal.append([unrouted(number) for number in range(10)])
+        clock.move(days=2)
+        assert await journal.prune() == 10
+    async with open_journal(keep_days=1) as journal:
+        (later,) = await journal.append([unrouted("later")])
+        assert later.sequence > answers[-1].sequence
+
+
+async def test_a_name_outlives_its_entry(journal: SqliteJournal, clock: MovingClock) -> None:
+    """A repeat long after is still a repeat."""
+    (first,) = await journal.append([unrouted(1)])
+    clock.move(days=limits.KEEP_DAYS + 1)
+    assert await journal.prune() == 1
+    assert await journal.find(routed(1).event.item_id) is None
+    assert await journal.append([unrouted(1)]) == [(Result.KNOWN, first.sequence, 0)]
+    assert (await journal.append([routed(1, data="other")]))[0].result is Result.CONFLICT
+
+
+async def test_names_are_kept_up_to_a_bound(
+    open_journal: OpenJournal, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of what was forgotten go first; an entry that is still there keeps its name."""
+    monkeypatch.setattr(limits, "NAMES", 10)
+    async with open_journal(keep_days=1) as journal:
+        await journal.append([routed("stays")])
+        await journal.append([unrouted(number) for number in range(20)])
+        clock.move(days=2)
+        assert await journal.prune() == 20
+        assert (await journal.append([routed("stays")]))[0].result is Result.KNOWN
+        assert (await journal.append([unrouted(19)]))[0].result is Result.KNOWN
+        assert (await journal.append([unrouted(0)]))[0].result is Result.NEW
+
+
+async def test_more_places_than_an_output_may_have_are_refused(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender is told; the others of that commit are not."""
+    monkeypatch.setattr(limits, "NODES", 3)
+    await journal.append([routed(1, "a", "b")])
+    one, other, third = await asyncio.gather(
+        journal.append([routed(2, "c", "d")]), journal.append([routed(3, "c")]), journal.append([routed(4, "e")]),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert isinstance(one, Refused)
+    assert one.code is Code.NODES
+    assert not isinstance(other, BaseException)
+    assert isinstance(third, Refused)
+    assert (await journal.append([routed(5, Target("chat", "e"))]))[0].result is Result.NEW
+    assert [entry.event.id for entry in await journal.read(0, 10)] == ["1", "3", "5"]
+
+
+async def test_places_that_nothing_names_any_more_make_room(
+    journal: SqliteJournal, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Types come and go over the years; only those that the journal still knows count."""
+    monkeypatch.setattr(limits, "NODES", 4)
+    await journal.append([routed(1, "a", "b", "c", "d")])
+    assert len(await deliver_all(journal)) == 4
+    clock.move(days=limits.KEEP_DAYS - 1)
+    await journal.append([routed(2, "d")])
+    assert await deliver_all(journal) == ["2"]
+    clock.move(days=2)
+    assert await journal.prune() == 1
+    await journal.append([routed(3, "e", "f", "g")])
+    with pytest.raises(Refused):
+        await journal.append([routed(4, "h")])
+    assert await deliver_all(journal) == ["3"] * 3
+
+
+async def test_a_full_journal_refuses_and_says_what_to_do(open_journal: OpenJournal) -> None:
+    """What it holds is delivered all the same, and then it accepts again."""
+    async with open_journal(most_bytes=limits.MIB) as journal:
+        accepted: list[str] = []
+
+        async def fill() -> None:
+            while len(accepted) < 2_000:
+                await journal.append([routed(len(accepted), data="x" * 2_000)])
+                accepted.append(str(len(accepted)))
+
+        with pytest.raises(Refused, match=r"journal\.keep\.gib") as refused:
+            await fill()
+        assert refused.value.code is Code.FULL
+        assert refused.value.retry_after > 0
+        status = await journal.status()
+        assert not status.accepting
+        assert "GiB" in status.reason
+        assert [entry.event.id for entry in await journal.read(0, 2_000)] == accepted
+        assert await deliver_all(journal) == accepted
+        assert (await journal.append([routed("room", data="x" * 2_000)]))[0].result is Result.NEW
+        assert (await journal.status()).accepting
+        assert (await journal.status()).bytes <= limits.MIB
+
+
+async def test_settled_entries_make_room_before_anything_is_refused(open_journal: OpenJournal) -> None:
+    """The oldest first, without anybody calling for it."""
+    async with open_journal(most_bytes=limits.MIB) as journal:
+        for number in range(2_000):
+            await journal.append([routed(number, data="x" * 2_000)])
+            assert await deliver_all(journal) == [str(number)]
+        assert (await journal.status()).bytes <= 1.1 * limits.MIB
+        assert (await journal.read(0, 2_000))[-1].event.id == "1999"
+
+
+async def test_status_counts_what_the_journal_holds(open_journal: OpenJournal) -> None:
+    """The same before and after a restart."""
+    async with open_journal() as journal:
+        await journal.append([routed(1, "a", "b"), routed(2), unrouted(3)])
+        before = await journal.status()
+    async with open_journal() as journal:
+        after = await journal.status()
+    assert after._replace(bytes=0) == before._replace(bytes=0)
+    assert (after.entries, after.newest, after.waiting, after.dead, after.accepting) == (3, 3, 3, 0, True)
