@@ -253,6 +253,12 @@ SURE_LINES = 500
 LISTENER_BYTES = 4 * MIB
 """Of entries read at once for a listener, as far as the sizes of the last ones tell."""
 
+DEAD_LISTED = 10_000
+"""Dead deliveries that one command takes on; it can be said again."""
+
+REPLAY_EVENTS = 1_000
+"""Entries of one slice of a replay: publishers wait no longer than for a batch of their own."""
+
 SPOOL_LOOK_SECONDS = 30.0
 """How often the spool is looked at by itself: for what a publisher left there while the daemon was just starting."""
 

@@ -1,0 +1,5 @@
+"""`python -m xmppbus` is `xmppbus`."""
+
+from xmppbus.cli.client import main
+
+main()

@@ -1,0 +1,169 @@
+"""`xmppbus listen`: events as they come, and those that came before."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import click
+
+from xmppbus import limits
+from xmppbus.cli.desk import Action, Desk
+from xmppbus.cli.patterns import Pattern, matches
+from xmppbus.cli.showing import Lines
+from xmppbus.cli.since import HELP, check_since, sequence_of
+from xmppbus.errors import Code, Exit, Refused
+from xmppbus.journal import Entry, Journal
+from xmppbus.route import Match
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def check_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  # click's
+    """A callback of the option."""
+    if value is not None and not _NAME.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not 1 to 64 characters of A-Z a-z 0-9 . _ -")
+    return value
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, type=Pattern(), metavar="[PATTERN]...")
+@click.option(
+    "--since", metavar="SEQUENCE|TIME|all", callback=check_since, help=HELP + " Else: what comes from now on."
+)
+@click.option("-n", "count", type=click.IntRange(1), metavar="N", help="End after so many events.")
+@click.option(
+    "--name",
+    metavar="CONSUMER",
+    callback=check_name,
+    help="A name under which the daemon remembers what was written; one that comes back gets what it missed. --since "
+    "says where it begins the first time.",
+)
+@click.option("--json", is_flag=True, help="One JSON object a line.")
+def listen(patterns: tuple[str, ...], since: str | None, count: int | None, name: str | None, json: bool) -> Action:
+    """Print events whose type matches a PATTERN (* is one word, # any number of them), as they come.
+
+    With --name an event counts as read once its line is written and flushed: a listener that is killed may see the
+    last line again, and misses nothing.
+
+    \b
+    Example:
+      xmppbus listen 'disk.#' 'user.*' --since 1h
+      xmppbus listen --name backup --json | while read -r line; do echo "$line" >> events; done
+    """
+
+    async def action(desk: Desk) -> int:
+        desk.need_listen()
+        journal = desk.house.journal
+        await desk.terminal.watch()
+        lines = Lines(desk, json=json)
+        if name:
+            with taken(desk, name):
+                return await _listen_durably(desk, name, since, matches(patterns), count, lines)
+        after = await sequence_of(desk, since) if since else (await journal.status()).newest
+        async for entry in limited(following(journal, after, matches(patterns)), count):
+            await desk.terminal.write(lines(entry))
+        return Exit.OK
+
+    return action
+
+
+async def following(journal: Journal, after: int, match: Sequence[Match]) -> AsyncIterator[Entry]:
+    """Entries after a sequence as they come, without an end.
+
+    Read without the match: a reader of a rare type would else look through the same entries again at each commit.
+    """
+    limit = limits.LISTENER_EVENTS
+    while True:
+        changed = asyncio.create_task(journal.changed(timedelta(seconds=60)))
+        try:
+            await asyncio.sleep(0)  # let it begin to listen, or a commit during the read would go unheard
+            entries = await journal.read(after, limit)
+            for entry in entries:
+                after = entry.sequence
+                if not match or any(each.matches(entry.event) for each in match):
+                    yield entry
+            if entries:
+                bytes_each = sum(len(entry.event.encoded) for entry in entries) // len(entries) + 1
+                limit = max(1, min(limits.LISTENER_EVENTS, limits.LISTENER_BYTES // bytes_each))
+            else:
+                await changed
+        finally:
+            changed.cancel()
+
+
+async def limited(entries: AsyncIterator[Entry], count: int | None) -> AsyncIterator[Entry]:
+    """At most `count` of them."""
+    async for entry in entries:
+        yield entry
+        if count is not None:
+            count -= 1
+            if not count:
+                return
+
+
+@contextmanager
+def taken(desk: Desk, name: str) -> Iterator[None]:
+    """A durable name, for one listener at a time. Raises `Refused`."""
+    if name in desk.names.active:
+        raise Refused(Code.TOO_MANY, f"somebody listens as {name!r} already; end that, or take another name")
+    desk.names.active.add(name)
+    try:
+        yield
+    finally:
+        desk.names.active.discard(name)
+
+
+class Cursor:
+    """How far a durable listener has written. Commits are merged: while one is written, the next are collected."""
+
+    def __init__(self, journal: Journal, name: str, sequence: int) -> None:
+        self._journal = journal
+        self._name = name
+        self._written = self._kept = sequence
+        self._moved = asyncio.Event()
+
+    def written(self, sequence: int) -> None:
+        """A line is out."""
+        self._written = sequence
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Keep it up to date, until cancelled; then once more."""
+        try:
+            while True:
+                await self._moved.wait()
+                self._moved.clear()
+                await self.keep()
+        finally:
+            await asyncio.shield(asyncio.ensure_future(self.keep()))
+
+    async def keep(self) -> None:
+        """Write it down, if it has moved."""
+        if self._written > self._kept:
+            moving = self._written
+            await self._journal.move_cursor(self._name, moving)
+            self._kept = moving
+
+
+async def _listen_durably(
+    desk: Desk, name: str, since: str | None, match: Sequence[Match], count: int | None, lines: Lines
+) -> int:
+    journal = desk.house.journal
+    after = await journal.cursor(name)
+    if after is None:
+        after = await sequence_of(desk, since) if since else (await journal.status()).newest
+        await journal.move_cursor(name, after)
+    cursor = Cursor(journal, name, after)
+    keeping = asyncio.create_task(cursor.run())
+    try:
+        async for entry in limited(following(journal, after, match), count):
+            await desk.terminal.write_surely(lines(entry), lambda sequence=entry.sequence: cursor.written(sequence))
+        await desk.terminal.all_written()
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+    return Exit.OK

@@ -1,0 +1,98 @@
+"""All commands, by name; each is imported when it is used. And how they run without a daemon."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from xmppbus.errors import Exit
+
+HOUSE_COMMANDS = ("publish", "listen", "get", "status", "show", "dead", "replay")
+"""Carried out by the daemon."""
+
+LOCAL_COMMANDS = ("serve", "check", "demo", "token", "completion", "version")
+"""Carried out where they are typed."""
+
+_MODULES = {"token": "tokens"}
+"""Where a module can't have its command's name: `token` is a module of the standard library."""
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Commands(click.Group):
+    """A group whose commands are in `xmppbus/cli/NAME.py`, and are imported by name."""
+
+    def __init__(self, names: Sequence[str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.names = tuple(names)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """In the order in which a newcomer meets them."""
+        return list(self.names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
+        """Import it once."""
+        if cmd_name not in self.names:
+            return None
+        if cmd_name not in self.commands:
+            module = importlib.import_module(f"xmppbus.cli.{_MODULES.get(cmd_name, cmd_name)}")
+            self.commands[cmd_name] = getattr(module, cmd_name)
+        return self.commands[cmd_name]
+
+
+HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.
+
+Every command but serve, check, demo, token and completion is carried out by the daemon.
+
+\b
+Example:
+  xmppbus serve &
+  make deploy 2>&1 | xmppbus publish deploy.log --severity notice
+  xmppbus listen 'deploy.#'
+"""
+
+
+def command_line(names: Sequence[str]) -> Commands:
+    """The program, with these commands."""
+    group = Commands(names, name="xmppbus", help=HELP, context_settings=SETTINGS)
+    group.params.append(
+        click.Option(
+            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+        )
+    )
+    return group
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001  # click's
+    if value:
+        from xmppbus.cli.version import text
+
+        click.echo(text())
+        ctx.exit()
+
+
+def run_locally(arguments: Sequence[str] | None = None) -> int:
+    """Without a daemon; the exit code."""
+    from xmppbus.cli.local import carry_out
+
+    program = command_line([*HOUSE_COMMANDS, *LOCAL_COMMANDS])
+    if "_XMPPBUS_COMPLETE" in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(program, {}, "xmppbus", "_XMPPBUS_COMPLETE", os.environ["_XMPPBUS_COMPLETE"])
+    try:
+        result = program.main(list(sys.argv[1:] if arguments is None else arguments), "xmppbus", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return Exit.USAGE
+    except click.ClickException as error:
+        error.show()
+        return Exit.DATA
+    except click.Abort:
+        return 130
+    return carry_out(result)

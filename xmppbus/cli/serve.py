@@ -1,0 +1,94 @@
+"""`xmppbus serve`: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppbus.cli.desk import Action, Desk
+from xmppbus.errors import ConfigInvalid, Exit, JournalFailed, JournalHeld, PluginInvalid
+
+if TYPE_CHECKING:
+    from xmppbus.house import House
+
+log = logging.getLogger("xmppbus")
+
+
+@click.command()
+@click.option("--config", metavar="FILE", help="The config; else $XMPPBUS_CONFIG, ./xmppbus.yaml, and so on.")
+@click.option("--verbose", is_flag=True, help="Log more than one needs when all is well.")
+def serve(config: str | None, verbose: bool) -> Action:
+    """Run the daemon, until SIGTERM or Ctrl-C.
+
+    With no config at all it is a local bus: journal, socket, HTTP on loopback, plugins, listeners. A second daemon on
+    the same journal is refused (exit 75).
+
+    \b
+    Example:
+      xmppbus serve --config /etc/xmppbus/xmppbus.yaml
+    """
+
+    async def action(desk: Desk) -> int:
+        log_to_error_output(logging.DEBUG if verbose else logging.INFO)
+        try:
+            return run_house(Path(config) if config else None)
+        except ConfigInvalid as error:
+            return await _fail(desk, error, Exit.CONFIG)
+        except PluginInvalid as error:
+            return await _fail(desk, error, Exit.CONFIG)
+        except JournalHeld as error:
+            return await _fail(desk, error, Exit.TRY_AGAIN)
+        except JournalFailed as error:
+            return await _fail(desk, error, Exit.SOFTWARE)
+
+    return action
+
+
+def run_house(path: Path | None) -> int:
+    """Live in it; the exit code."""
+    import asyncio
+
+    from xmppbus import app
+    from xmppbus.config import load
+
+    config = load(path, os.environ)
+    for warning in config.warnings:
+        log.warning("%s", warning)
+    try:
+        return asyncio.run(app.serve(config, started))
+    except* (ConfigInvalid, JournalHeld, JournalFailed, PluginInvalid) as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+    raise error
+
+
+def started(house: House) -> None:
+    """Every door is open: the command line moves in."""
+    from xmppbus.cli.answer import Answerer
+    from xmppbus.inputs.unix import UnixInput
+
+    unix = house.inputs["unix"]
+    assert isinstance(unix, UnixInput)  # noqa: S101  # for the type checker: its own module has registered it
+    unix.commands = Answerer(house)
+    for notice in house.notices:
+        log.warning("%s", notice)
+    log.info("the bus is up: journal %s, socket %s", house.config.journal_path, house.config.socket_path)
+
+
+def log_to_error_output(level: int) -> None:
+    """One line a record; systemd's journal has a clock of its own."""
+    handler = logging.StreamHandler(sys.stderr)
+    clock = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    handler.setFormatter(logging.Formatter(f"{clock}%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+async def _fail(desk: Desk, error: BaseException, code: int) -> int:
+    await desk.err(str(error))
+    return code

@@ -1,0 +1,69 @@
+"""`--since SEQUENCE|TIME|all`: where in the journal to begin."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, tzinfo
+
+import click
+
+from xmppbus.cli.desk import Desk
+from xmppbus.cli.fields import duration
+
+_SEQUENCE = re.compile(r"[0-9]{1,18}")
+HELP = "Begin after a sequence, at a time (2026-01-31, 2026-01-31T12:00, or 10m, 2h, 3d ago), or with `all`."
+
+
+def parse(text: str, now: datetime, zone: tzinfo | None) -> int | datetime:
+    """A sequence, after which to begin, or a moment. Raises `click.UsageError`."""
+    if text == "all":
+        return 0
+    if _SEQUENCE.fullmatch(text):
+        return int(text)
+    ago = duration(text)
+    try:
+        if ago is not None:
+            return now - ago
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else (moment.replace(tzinfo=zone) if zone else moment.astimezone())
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            f"{text!r} is no sequence, no time such as 2026-01-31T12:00 or 10m, and not `all`."
+        ) from None
+
+
+async def sequence_of(desk: Desk, since: str) -> int:
+    """The sequence after which to begin."""
+    found = parse(since, desk.now(), desk.zone)
+    if isinstance(found, int):
+        return found
+    return await desk.house.journal.sequence_at(found)
+
+
+def check_since(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001  # click's
+    """A callback of the option: what is wrong is said before anything is done."""
+    if value is not None:
+        try:
+            parse(value, datetime.now().astimezone(), None)
+        except click.UsageError as error:
+            raise click.BadParameter(error.message) from None
+    return value
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """How long it has been: `3 s`, `12 min`, `5 h`, `3 days`."""
+    if moment is None:
+        return ""
+    return lasting((now - moment).total_seconds())
+
+
+def lasting(seconds: float) -> str:
+    """A duration for people, in one unit."""
+    whole = timedelta(seconds=max(0.0, seconds))
+    if whole < timedelta(minutes=2):
+        return f"{whole.total_seconds():.0f} s"
+    if whole < timedelta(hours=2):
+        return f"{whole.total_seconds() / 60:.0f} min"
+    if whole < timedelta(days=2):
+        return f"{whole.total_seconds() / 3600:.0f} h"
+    return f"{whole.days} days"

@@ -1,0 +1,130 @@
+"""Without a daemon, `publish` keeps events in the spool: named, checked as the door checks, and synced to disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from xmppbus import limits, paths
+from xmppbus.bus import admit
+from xmppbus.cli import client
+from xmppbus.errors import Code, Refused
+from xmppbus.event import now
+from xmppbus.inputs import frames
+from xmppbus.xmpp.stanzas import encoded_size
+
+SUFFIX = ".events"  # of inputs.spool, which a client without a daemon is too quick to import; a test compares them
+SOURCE = "source"
+
+
+class Spooled(NamedTuple):
+    """Events that the daemon takes up when it starts: their item ids, or why not."""
+
+    directory: Path
+    answers: list[str | Refused]
+
+
+def spool(sent: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> Spooled:
+    """Keep events, in one file and in order. Raises `Refused` when there is no place to keep them."""
+    directory = _directory(environ)
+    source = _source(directory)
+    moment = now(lambda: datetime.now(UTC))
+    answers: list[str | Refused] = []
+    lines: list[bytes] = []
+    for fields in sent:
+        try:
+            event = admit(fields, source, moment, encoded_size).event
+        except Refused as refusal:
+            answers.append(refusal)
+        else:
+            # As sent, but for the name: defaults such as the time are no part of what tells a repeat from a conflict.
+            named = {**fields, "source": event.source, "id": event.id}
+            lines.append(msgspec.json.encode({"time": moment, "event": named}) + b"\n")
+            answers.append(event.item_id)
+    if lines:
+        try:
+            _leave(directory, b"".join(lines))
+        except OSError as error:
+            message = f"no daemon is running, and {directory} can't keep the event: {error.strerror}; start a daemon"
+            raise Refused(Code.NO_DAEMON, message) from error
+        _tell()
+    return Spooled(directory, answers)
+
+
+def _directory(environ: Mapping[str, str]) -> Path:
+    """The spool of the daemon that is going to look there: a user's own one, if they ever had one, else the system's."""
+    own = paths.spool_directory(environ)
+    system = paths.SYSTEM_STATE / "spool"
+    if not own.parent.exists() and not environ.get("XMPPBUS_STATE") and os.access(system, os.W_OK | os.X_OK):
+        return system
+    return own
+
+
+def _source(directory: Path) -> str:
+    try:
+        return (directory / SOURCE).read_text(encoding="utf-8")
+    except OSError:
+        return os.uname().nodename
+
+
+def _leave(directory: Path, content: bytes) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _is_full(directory):
+        raise OSError(0, f"it has {limits.SPOOL_FILES} files already")
+    ours = directory.stat().st_uid == os.geteuid()
+    name = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
+    temporary = directory / f".{name}.new"
+    # In a shared spool names can't be listed or guessed, and the daemon, which may be another user, has to read it.
+    number = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600 if ours else 0o644)
+    try:
+        with open(number, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(number)
+        temporary.rename(directory / f"{name}{SUFFIX}")
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(directory)
+
+
+def _is_full(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as found:
+            return sum(1 for _ in found) >= limits.SPOOL_FILES
+    except PermissionError:  # a shared spool can't be listed; the file system's own bounds hold
+        return False
+
+
+def _sync(directory: Path) -> None:
+    """Make the new name durable; who may not list a shared spool asks for the whole file system."""
+    try:
+        number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        os.sync()
+        return
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _tell() -> None:
+    """A daemon that has come up meanwhile may have looked into the spool too early."""
+    try:
+        connection = client.connect()
+    except PermissionError:
+        return
+    if connection is not None:
+        try:
+            connection.sendall(frames.pack(frames.LOOK), client.MSG_NOSIGNAL)
+        except OSError:
+            pass  # it looks by itself before long
+        connection.close()

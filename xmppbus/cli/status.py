@@ -1,0 +1,173 @@
+"""`xmppbus status`: what is up, what is down, what is behind, and what to do about it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from xmppbus.cli.desk import Action, Desk
+from xmppbus.cli.showing import json_line
+from xmppbus.cli.since import ago, lasting
+from xmppbus.errors import Exit, condition
+
+STATES = {
+    "up": ("green", "up", "everything works"),
+    "behind": ("yellow", "behind", "it works, and is working off what waits"),
+    "down": ("red", "down", "something can't be delivered at the moment; events are kept until it can"),
+    "refusing": ("alarm", "refusing", "no event is accepted at the moment"),
+}
+_STATE_STYLES = {"up": "green", "missing": "red", "down": "red"}
+_MOST_STOPPED = 20
+
+
+@click.command()
+@click.option("--json", is_flag=True, help="Everything, as one JSON object.")
+def status(json: bool) -> Action:
+    """Show whether the bus is up, down or behind: each way in and out, the XMPP stream, the journal, what is stopped.
+
+    Exits with 0 when a daemon answers, whatever it says of the rest.
+
+    \b
+    Example:
+      xmppbus status
+      xmppbus status --json | jq .state
+    """
+
+    async def action(desk: Desk) -> int:
+        desk.need_listen()
+        found = await desk.house.status()
+        if json:
+            await desk.terminal.write(json_line(found))
+        else:
+            await desk.out("\n".join(_lines(desk, found)))
+        return Exit.OK
+
+    return action
+
+
+def _lines(desk: Desk, found: Mapping[str, Any]) -> Iterator[str]:
+    style, word, meaning = STATES[found["state"]]
+    now = desk.now()
+    since = ago(datetime.fromisoformat(found["since"]), now)
+    yield f"{desk.style('●', style)} {desk.style(word, 'bold')}: {meaning}; running for {since}"
+    for notice in found["notices"]:
+        yield from _wrapped(desk, notice, "  ")
+    if found["xmpp"]:
+        yield ""
+        yield from _part(desk, "xmpp", found["xmpp"])
+    yield ""
+    yield from _section(desk, "in", found["inputs"])
+    if found["outputs"]:
+        yield ""
+        yield from _section(desk, "out", found["outputs"])
+    yield from _stopped(desk, found["stopped"])
+    yield ""
+    yield from _journal(desk, found["journal"])
+
+
+def _section(desk: Desk, title: str, parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield desk.style(title, "bold")
+    for name, part in parts.items():
+        yield from _part(desk, f"  {name}", part)
+
+
+def _part(desk: Desk, name: str, part: Mapping[str, Any]) -> Iterator[str]:
+    """One line, and its reason on the next."""
+    state = str(part.get("state", ""))
+    words = [desk.style(state, _STATE_STYLES.get(state, "yellow"))]
+    if part.get("waiting"):
+        oldest = part.get("oldest_seconds")
+        since = f", the oldest for {lasting(oldest)}" if oldest is not None else ""
+        words.append(f"{part['waiting']:,} waiting at {part.get('places', 1):,} places{since}")
+    shown = ("state", "waiting", "oldest_seconds", "places", "reason")
+    rest = [f"{key} {_value(value)}" for key, value in part.items() if key not in shown and _said(value)]
+    line = f"{name:<12} {', '.join(words)}"
+    indent = " " * 13
+    for each in rest:
+        if len(_bare(line)) + len(each) + 2 > desk.width:
+            yield line + ","
+            line = indent + each
+        else:
+            line += f", {each}"
+    yield line
+    if part.get("reason"):
+        yield from _wrapped(desk, str(part["reason"]), indent)
+
+
+def _said(value: Any) -> bool:
+    return value not in (None, "", 0, [], {}) or value is True
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_value(each)}" for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(_value(each) for each in value)
+    return str(value)
+
+
+def _stopped(desk: Desk, stopped: list[Mapping[str, Any]]) -> Iterator[str]:
+    if not stopped:
+        return
+    yield ""
+    yield desk.style("stopped", "bold") + " (each is tried again; nothing is lost)"
+    for stop in stopped[:_MOST_STOPPED]:
+        yield f"  {stop['output']}:{stop['place']}: {desk.style(stop['condition'], 'red')}, {stop['waiting']:,} waiting"
+        if stop["text"]:
+            yield from _wrapped(desk, stop["text"], "    ")
+        advice = condition(stop["condition"]).advice
+        if advice != stop["text"]:
+            yield from _wrapped(desk, advice, "    ")
+        if stop["attempts"]:
+            yield f"    tried {stop['attempts']} times, again in {lasting(stop['seconds'])}"
+    if len(stopped) > _MOST_STOPPED:
+        yield f"  and {len(stopped) - _MOST_STOPPED:,} more; `xmppbus status --json` has them all"
+
+
+def _journal(desk: Desk, journal: Mapping[str, Any]) -> Iterator[str]:
+    percent = 100 * journal["bytes"] / (journal["most_bytes"] or 1)
+    yield (
+        f"{desk.style('journal', 'bold')}      {journal['entries']:,} events up to sequence {journal['newest']}, "
+        f"{size(journal['bytes'])} ({percent:.0f} % of {size(journal['most_bytes'])})"
+    )
+    dead = f"{journal['dead']:,} dead"
+    if journal["dead"]:
+        dead = desk.style(dead, "red") + " (`xmppbus dead list`)"
+    yield f"             {journal['waiting']:,} deliveries waiting, {dead}"
+    if not journal["accepting"]:
+        yield from _wrapped(desk, f"accepts nothing: {journal['reason']}", " " * 13)
+
+
+def size(number: int) -> str:
+    """Bytes for people."""
+    value = float(number)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def _wrapped(desk: Desk, text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        desk.width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _bare(text: str) -> str:
+    return click.unstyle(text)

@@ -1,0 +1,199 @@
+"""The spool: what `publish` kept in files while there was no daemon, taken up once.
+
+A file has a line an event: `{"time": WHEN, "event": {...}}`, with the id that its sender was told. It goes when its
+events are accepted; a crash before that takes it up again, and the same names are known. Files appear under their
+names only when they are complete and synced; names begin with the time, so that the order is kept.
+
+The directory is looked at when the daemon starts, when a client says so (one that found no daemon says so if there is
+one by the time it has left its file), and every `limits.SPOOL_LOOK_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from xmppbus import limits, paths
+from xmppbus.errors import Code, Refused
+from xmppbus.fields import decode_fields
+from xmppbus.inputs.lines import Line, LineSplitter, sliced
+from xmppbus.inputs.unix import UnixInput
+from xmppbus.interfaces import Accept
+from xmppbus.plugins import Registry
+
+if TYPE_CHECKING:
+    from xmppbus.house import House
+
+log = logging.getLogger("xmppbus.spool")
+
+SUFFIX = ".events"
+SET_ASIDE = "set-aside"
+SOURCE = "source"
+"""A file that says which `source` the daemon gives to events that name none, so that a name is the same either way."""
+
+_LINE_BYTES = 2 * limits.EVENT_BYTES
+
+
+class SpoolInput:
+    """As `interfaces.Input` says."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._directory = house.config.spool_directory
+        self._look = asyncio.Event()
+        self._taken = 0
+        self._set_aside = 0
+        self._reason = ""
+
+    async def run(self, accept: Accept) -> None:
+        """As `interfaces.Input` says."""
+        self._prepare()
+        unix = self._house.inputs.get("unix")
+        if isinstance(unix, UnixInput):
+            unix.look = self._look.set
+        while True:
+            self._look.clear()
+            await self._take_up(accept)
+            try:
+                async with asyncio.timeout(limits.SPOOL_LOOK_SECONDS):
+                    await self._look.wait()
+            except TimeoutError:
+                pass  # look by ourselves
+
+    def status(self) -> Mapping[str, Any]:
+        """As `interfaces.Input` says."""
+        found: dict[str, Any] = {"state": "waiting" if self._reason else "up", "path": str(self._directory)}
+        if self._reason:
+            found["reason"] = self._reason
+        return {**found, "taken": self._taken, "set_aside": self._set_aside}
+
+    def _prepare(self) -> None:
+        """Whoever may publish may leave events here while we are away, and nobody sees what others left."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.stat(self._directory).st_uid != os.geteuid():
+            return
+        shared = self._house.options.socket.publish == "everyone" and self._directory.parent == paths.SYSTEM_STATE
+        self._directory.chmod(0o1733 if shared else 0o700)
+        if shared:
+            self._directory.parent.chmod(0o711)
+        source = self._directory / SOURCE
+        source.unlink(missing_ok=True)
+        if self._house.options.source:
+            source.write_text(self._house.options.source, encoding="utf-8")
+            source.chmod(0o644)
+
+    async def _take_up(self, accept: Accept) -> None:
+        with os.scandir(self._directory) as found:
+            names = (each.name for each in found if each.name.endswith(SUFFIX) and not each.name.startswith("."))
+            files = sorted(islice(names, limits.SPOOL_FILES))
+        for name in files:
+            try:
+                await self._take_file(self._directory / name, accept)
+            except Refused as refusal:
+                self._reason = str(refusal)
+                log.warning("the spool waits: %s", refusal)
+                return
+            except OSError as error:
+                self._reason = f"{name}: {error.strerror}"
+                log.warning("the spool's file %s can't be taken up: %s", name, error)
+                continue
+            self._reason = ""
+        if files:
+            log.info("took up %d files of the spool", len(files))
+
+    async def _take_file(self, path: Path, accept: Accept) -> None:
+        bad: list[bytes] = []
+        for batch in _batches(path):
+            bad += await self._take_batch(batch, accept)
+        if bad:
+            self._keep_aside(path.name, bad)
+        path.unlink()
+
+    async def _take_batch(self, lines: list[Line], accept: Accept) -> list[bytes]:
+        """Accept, and return what is to be set aside: why, and the line."""
+        bad: list[bytes] = []
+        events: list[tuple[str, dict[str, Any], bytes]] = []
+        for line in lines:
+            try:
+                events.append((*_read(line), line.content))
+            except Refused as refusal:
+                bad.append(_aside(refusal, line.content))
+        for time, group in groupby(events, key=lambda event: event[0]):
+            together = list(group)
+            answers = await accept([fields for _, fields, _ in together], time=time)
+            for answer, (_, _, content) in zip(answers, together, strict=True):
+                if isinstance(answer, Refused):
+                    bad.append(_aside(answer, content))
+                else:
+                    self._taken += 1
+        return bad
+
+    def _keep_aside(self, name: str, bad: list[bytes]) -> None:
+        """Nothing that somebody was promised vanishes without a word."""
+        directory = self._directory / SET_ASIDE
+        directory.mkdir(mode=0o700, exist_ok=True)
+        with open(directory / name, "wb", opener=_private) as file:
+            file.writelines(bad)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(directory)
+        self._set_aside += len(bad)
+        log.error("%d events of the spool were refused; they and the reasons are in %s", len(bad), directory / name)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names that were made in it durable."""
+    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _batches(path: Path) -> Iterator[list[Line]]:
+    # Others may write into the directory: no link is followed, and nothing but a plain file is waited for.
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(number, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(0, "not a plain file")
+        splitter = LineSplitter(_LINE_BYTES)
+        while chunk := file.read(limits.SOCKET_READ_BYTES):
+            yield from sliced(list(splitter.feed(chunk)))
+        yield from sliced(list(splitter.end()))
+
+
+def _read(line: Line) -> tuple[str, dict[str, Any]]:
+    if line.refusal:
+        raise line.refusal
+    record = decode_fields(line.content)
+    time, fields = record.get("time"), record.get("event")
+    if not isinstance(time, str) or not isinstance(fields, dict):
+        raise Refused(Code.INVALID, 'not a line of a spool: {"time": ..., "event": {...}}')
+    return time, fields
+
+
+def _aside(refusal: Refused, content: bytes) -> bytes:
+    line = {"error": refusal.as_json(), "line": content.decode("utf-8", "backslashreplace")}
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def build(house: House, options: Mapping[str, Any]) -> SpoolInput:  # noqa: ARG001  # the registry's signature
+    """It has no options."""
+    return SpoolInput(house)
+
+
+def register(registry: Registry) -> None:
+    """Offer this input."""
+    registry.input("spool", build)
