@@ -6,7 +6,7 @@ else, and the daemon, which has click loaded, parses the arguments. Without a da
 
 import os
 import sys
-from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, getsignal, signal
+from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, getsignal, signal  # type: ignore  # `signal` imports enum
 from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_STREAM, socket
 
 from xmppbus.inputs import frames
@@ -265,7 +265,7 @@ def directory() -> bytes:
 
 def complain(sentence: str) -> None:
     """One line on error output."""
-    try:
+    try:  # noqa: SIM105  # contextlib would cost more than all of this
         os.write(2, os.fsencode(f"xmppbus: {sentence}\n"))
     except OSError:
         pass
@@ -274,7 +274,7 @@ def complain(sentence: str) -> None:
 def flush() -> None:
     """What Python itself has buffered, of a command that ran here."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        try:  # noqa: SIM105  # as above
             stream.flush()
         except (OSError, ValueError, AttributeError):
             pass

@@ -1,7 +1,7 @@
 """Where a command is carried out: somebody's terminal on one side, the house, if there is a daemon, on the other.
 
-A command's callback only looks at its options; it returns an `Action`, which is carried out at a `Desk`. So a command is
-written once, and works for a client of the daemon and, where that makes sense, without a daemon.
+A command's callback only looks at its options; it returns an `Action`, which is carried out at a `Desk`. So a command
+is written once, and works for a client of the daemon and, where that makes sense, without a daemon.
 """
 
 from __future__ import annotations

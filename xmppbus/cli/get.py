@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from xmppbus import limits
@@ -49,7 +51,7 @@ def get(pattern: str, count: int, name: str | None, since: str | None, json: boo
             cursor = Cursor(journal, consumer, after)
             try:
                 for entry in entries:
-                    await desk.terminal.write_surely(lines(entry), lambda at=entry.sequence: cursor.written(at))
+                    await desk.terminal.write_surely(lines(entry), partial(cursor.written, entry.sequence))
                 await desk.terminal.all_written()
             finally:
                 await cursor.keep()

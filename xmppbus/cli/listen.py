@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import click
 
@@ -62,9 +63,10 @@ def listen(patterns: tuple[str, ...], since: str | None, count: int | None, name
         lines = Lines(desk, json=json)
         if name:
             with taken(desk, name):
-                return await _listen_durably(desk, name, since, matches(patterns), count, lines)
-        after = await sequence_of(desk, since) if since else (await journal.status()).newest
-        async for entry in limited(following(journal, after, matches(patterns)), count):
+                cursor = await _resume(desk, name, since)
+                entries = limited(following(journal, cursor.begin, matches(patterns)), count)
+                return await _listen_durably(desk, cursor, entries, lines)
+        async for entry in limited(following(journal, await _begin(desk, since), matches(patterns)), count):
             await desk.terminal.write(lines(entry))
         return Exit.OK
 
@@ -123,7 +125,7 @@ class Cursor:
     def __init__(self, journal: Journal, name: str, sequence: int) -> None:
         self._journal = journal
         self._name = name
-        self._written = self._kept = sequence
+        self.begin = self._written = self._kept = sequence
         self._moved = asyncio.Event()
 
     def written(self, sequence: int) -> None:
@@ -149,19 +151,25 @@ class Cursor:
             self._kept = moving
 
 
-async def _listen_durably(
-    desk: Desk, name: str, since: str | None, match: Sequence[Match], count: int | None, lines: Lines
-) -> int:
+async def _begin(desk: Desk, since: str | None) -> int:
+    return await sequence_of(desk, since) if since else (await desk.house.journal.status()).newest
+
+
+async def _resume(desk: Desk, name: str, since: str | None) -> Cursor:
+    """Where a durable listener goes on; one that nobody knows begins, and is known from now on."""
     journal = desk.house.journal
     after = await journal.cursor(name)
     if after is None:
-        after = await sequence_of(desk, since) if since else (await journal.status()).newest
+        after = await _begin(desk, since)
         await journal.move_cursor(name, after)
-    cursor = Cursor(journal, name, after)
+    return Cursor(journal, name, after)
+
+
+async def _listen_durably(desk: Desk, cursor: Cursor, entries: AsyncIterator[Entry], lines: Lines) -> int:
     keeping = asyncio.create_task(cursor.run())
     try:
-        async for entry in limited(following(journal, after, match), count):
-            await desk.terminal.write_surely(lines(entry), lambda sequence=entry.sequence: cursor.written(sequence))
+        async for entry in entries:
+            await desk.terminal.write_surely(lines(entry), partial(cursor.written, entry.sequence))
         await desk.terminal.all_written()
     finally:
         keeping.cancel()

@@ -12,7 +12,7 @@ from xmppbus.route import Match
 _PATTERN = re.compile(r"(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*")
 
 
-class Pattern(click.ParamType):
+class Pattern(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
     """Words joined by dots; `*` is exactly one word, `#` any number of words."""
 
     name = "pattern"

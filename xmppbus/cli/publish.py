@@ -52,15 +52,14 @@ SECONDS = click.FloatRange(0, 86_400, min_open=True)
     help="What to print for each event: its item id (the default; with --lines only when standard output is not a "
     "terminal), a JSON object, or nothing.",
 )
-@click.pass_context
-def publish(ctx: click.Context, type_: str | None, text: str | None, data: tuple[str, ...], **options: Any) -> Action:
+def publish(type_: str | None, text: str | None, data: tuple[str, ...], **options: Any) -> Action:
     """Publish an event of TYPE (dotted words, such as disk.full), which is also the name of its node.
 
     TEXT is for people. When it is - or missing, and standard input is not a terminal, it is read from there. With
     --data the text becomes the data's `text`.
 
-    The event is on disk when this exits with 0. Without a daemon it is kept in the spool, which the daemon takes up when
-    it starts.
+    The event is on disk when this exits with 0. Without a daemon it is kept in the spool, which the daemon takes up
+    when it starts.
 
     Exit codes: 0 accepted (with --confirm: delivered), 64 usage, 65 bad event, 69 no daemon and no spool, 75 try again,
     77 refused.
@@ -70,7 +69,7 @@ def publish(ctx: click.Context, type_: str | None, text: str | None, data: tuple
       xmppbus publish user.signup "alice joined" --data plan=free
       make deploy 2>&1 | xmppbus publish deploy.log --severity notice
     """
-    _check_usage(ctx, type_, text, options)
+    _check_usage(type_, text, options)
     wish = Wish(type_ or "", _event_options(options), data)
 
     async def action(desk: Desk) -> int:
@@ -95,17 +94,17 @@ def publish(ctx: click.Context, type_: str | None, text: str | None, data: tuple
     return action
 
 
-def _check_usage(ctx: click.Context, type_: str | None, text: str | None, options: dict[str, Any]) -> None:
+def _check_usage(type_: str | None, text: str | None, options: dict[str, Any]) -> None:
     if not type_ and not options["json"]:
-        raise click.UsageError("Missing argument 'TYPE'.", ctx)
+        raise click.UsageError("Missing argument 'TYPE'.")
     if options["status"] and not options["key"] and not options["json"]:
-        raise click.UsageError("--status needs --key: an incident is named by its key.", ctx)
+        raise click.UsageError("--status needs --key: an incident is named by its key.")
     if options["json"] and text is not None:
-        raise click.UsageError("TEXT and --json don't go together; give --data text=TEXT.", ctx)
+        raise click.UsageError("TEXT and --json don't go together; give --data text=TEXT.")
     if options["lines"] and text not in (None, "-"):
-        raise click.UsageError("TEXT and --lines don't go together: the lines are the texts.", ctx)
+        raise click.UsageError("TEXT and --lines don't go together: the lines are the texts.")
     if options["lines"] and options["id_"]:
-        raise click.UsageError("--id names one event, --lines makes many; give ids with --json - --lines.", ctx)
+        raise click.UsageError("--id names one event, --lines makes many; give ids with --json - --lines.")
 
 
 def _event_options(options: dict[str, Any]) -> dict[str, Any]:

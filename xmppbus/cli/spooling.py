@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _socket
+import contextlib
 import os
 import secrets
 import time
@@ -59,7 +61,7 @@ def spool(sent: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> Spoo
 
 
 def _directory(environ: Mapping[str, str]) -> Path:
-    """The spool of the daemon that is going to look there: a user's own one, if they ever had one, else the system's."""
+    """The spool of the daemon that is going to look there: a user's own, if they ever had one, else the system's."""
     own = paths.spool_directory(environ)
     system = paths.SYSTEM_STATE / "spool"
     if not own.parent.exists() and not environ.get("XMPPBUS_STATE") and os.access(system, os.W_OK | os.X_OK):
@@ -123,8 +125,6 @@ def _tell() -> None:
     except PermissionError:
         return
     if connection is not None:
-        try:
-            connection.sendall(frames.pack(frames.LOOK), client.MSG_NOSIGNAL)
-        except OSError:
-            pass  # it looks by itself before long
+        with contextlib.suppress(OSError):  # it looks by itself before long
+            connection.sendall(frames.pack(frames.LOOK), _socket.MSG_NOSIGNAL)
         connection.close()

@@ -115,7 +115,7 @@ class SpoolInput:
             bad += await self._take_batch(batch, accept)
         if bad:
             self._keep_aside(path.name, bad)
-        path.unlink()
+        os.unlink(path)
 
     async def _take_batch(self, lines: list[Line], accept: Accept) -> list[bytes]:
         """Accept, and return what is to be set aside: why, and the line."""

@@ -1,4 +1,6 @@
-"""The Unix socket: the command line's thin clients, and programs that publish. `docs/reference/socket.md` has the frames.
+"""The Unix socket: the command line's thin clients, and programs that publish.
+
+`docs/reference/socket.md` has the frames.
 
 A client that is slow or stuck holds up nobody else: each has its own task, and its own bounds on what it may cost.
 """
