@@ -112,9 +112,11 @@ class Pipeline:
         except Refused as refusal:  # the house accepts nothing at all at the moment
             answers = [refusal] * part.events
         following = iter(answers)
-        for frame in part.frames:
-            lines = [_line(each if isinstance(each, Refused) else next(following)) for each in frame]
-            self._write(frames.pack(frames.RESULT, b"".join(lines)))
+        results = [
+            b"".join([_line(each if isinstance(each, Refused) else next(following)) for each in frame])
+            for frame in part.frames
+        ]
+        self._write(b"".join([frames.pack(frames.RESULT, result) for result in results]))
         self._events -= part.events
         await self._drain()
         if self._events < limits.SOCKET_EVENTS_AHEAD // 2:
