@@ -212,7 +212,9 @@ def _placed(document: Document, difference: Difference) -> Problem:
 
 def _lines(name: str, problems: Iterable[Problem]) -> list[str]:
     ordered = sorted(set(problems))
-    return [f"{name}:{each.position.line}:{each.position.column}: {each.sentence}" for each in ordered]
+    lines = (f"{name}:{each.position.line}:{each.position.column}: {each.sentence}" for each in ordered)
+    # Sentences repeat what the file says, and go to terminals and logs, a line each.
+    return ["".join(character if character.isprintable() else "?" for character in line) for line in lines]
 
 
 def _raise_for(name: str, problems: Iterable[Problem]) -> None:

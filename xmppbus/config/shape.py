@@ -198,8 +198,7 @@ def _shown(value: Any) -> str:
 
 def _short(value: object) -> str:
     text = str(value)
-    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return "".join(each if each.isprintable() else "?" for each in shown)  # this goes to terminals and logs
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _quotes(value: Any, candidates: Sequence[types.Type]) -> str:
