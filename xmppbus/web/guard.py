@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.tokens import Token, Tokens
 from xmppbus.web.request import Request
+from xmppbus.web.tokens import Token, Tokens
 
 
 def is_loopback(host: str) -> bool:

@@ -24,11 +24,11 @@ from aiohttp.http import RawRequestMessage
 from xmppbus import limits
 from xmppbus.errors import Code, ConfigInvalid, Refused
 from xmppbus.options import HttpOptions
-from xmppbus.tokens import Tokens
 from xmppbus.web.answers import Answer, json_answer, refusal_answer
 from xmppbus.web.connection import Connection, Connections
 from xmppbus.web.guard import Guard, is_loopback
 from xmppbus.web.request import Request
+from xmppbus.web.tokens import Tokens
 
 log = logging.getLogger("xmppbus.web")
 

@@ -9,8 +9,8 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.tokens import Token
 from xmppbus.web.connection import Connection
+from xmppbus.web.tokens import Token
 
 
 class Request(web.BaseRequest):
