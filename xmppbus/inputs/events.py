@@ -40,10 +40,10 @@ class Events:
         self._accepted = 0
         self._refused = 0
         web.route("POST", "/v1/events", self.post, "publish")
-        web.route("POST", "/v1/events/{type}", self.post_typed, "publish")
-        web.route("PUT", "/v1/events/{type}", self.post_typed, "publish")
+        web.route("POST", "/v1/events/{event}", self.post_typed, "publish")
+        web.route("PUT", "/v1/events/{event}", self.post_typed, "publish")
         web.route("GET", "/v1/events", self.get_named, "read")
-        web.route("GET", "/v1/events/{id}", self.get, "read")
+        web.route("GET", "/v1/events/{event}", self.get, "read")
 
     async def run(self, accept: Accept) -> None:
         """Nothing: see the listener."""
