@@ -15,7 +15,6 @@ from xmppbus.fields import SEVERITIES
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_CHARACTERS)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Pattern = Annotated[
     str,
     Meta(
