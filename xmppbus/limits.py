@@ -284,6 +284,18 @@ CONFIG_VALUES = 50_000
 CONFIG_DEPTH = 32
 """Values in it, aliases counted out, and their nesting: nine lines of aliases can stand for a billion values."""
 
+CHECK_DAEMON_SECONDS = 10.0
+"""How long `xmppbus check` waits for a daemon to say how it is."""
+
+# --- the demonstration's server -------------------------------------------------------------------------------------
+
+SERVER_START_SECONDS = 20.0
+SERVER_STOP_SECONDS = 5.0
+"""Prosody takes 0.07 s to open its ports and 0.02 s to end; the rest is for a machine that is busy."""
+
+PORT_TRIES = 200
+"""Ports tried before none is said to be free: on a machine where so many in a row are taken, more are no help."""
+
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"
 assert WINDOW_ITEMS <= STREAM_IQS, "one busy node must not need more than the stream has"

@@ -4,9 +4,10 @@ import random
 import socket
 from pathlib import Path
 
+from xmppbus.limits import PORT_TRIES
+
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _FIRST_PORT = 10_000  # below are the ports of well-known services
-_TRIES = 200  # a machine on which 200 ports in a row are taken has another problem
 
 _given: set[int] = set()
 
@@ -19,12 +20,12 @@ def free_port() -> int:
     can't start again.
     """
     last = int(_EPHEMERAL_RANGE.read_text().split()[0]) if _EPHEMERAL_RANGE.exists() else 32_768
-    for _ in range(_TRIES):
+    for _ in range(PORT_TRIES):
         port = random.randrange(_FIRST_PORT, last)  # noqa: S311 - not a secret
         if port not in _given and is_free(port):
             _given.add(port)
             return port
-    raise OSError(f"no free port found on 127.0.0.1 in {_TRIES} tries")
+    raise OSError(f"no free port found on 127.0.0.1 in {PORT_TRIES} tries")
 
 
 def is_free(port: int) -> bool:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from xmppbus.demo.server_process import ServerProcess, ServerStartError
+from xmppbus.limits import SERVER_START_SECONDS, SERVER_STOP_SECONDS
 
-START_TIMEOUT_S = 20.0  # it takes 0.07 s; the rest is for a machine that is busy
-STOP_TIMEOUT_S = 5.0
 CERTIFICATE_DAYS = 3650
 
 MODULES = (
@@ -70,11 +69,11 @@ class PrivateProsody:
     async def start(self) -> None:
         """Write the configuration and start; return when the ports are open. Raises ServerStartError."""
         self.write()
-        await self._process.start(START_TIMEOUT_S)
+        await self._process.start(SERVER_START_SECONDS)
 
     async def stop(self) -> None:
         """End it in order, so that it saves what it holds in memory."""
-        await self._process.stop(STOP_TIMEOUT_S)
+        await self._process.stop(SERVER_STOP_SECONDS)
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
