@@ -29,7 +29,7 @@ from tests.support.ports import free_port
 from tests.support.rabbitmq import rabbitmq
 
 ROUNDS = 5
-QUICK_ROUNDS = 3
+QUICK_ROUNDS = 5
 BATCH = 100
 SOCKET_WINDOW = 1000
 RABBITMQ_WINDOW = 64
@@ -118,7 +118,7 @@ def run(settings: Settings) -> Report:
         product.until_healthy()
         Doors(product, 2000).socket()  # what is imported or compiled once, is so now
         doors = Doors(product, count)
-        scores = play(settings.rounds, players(doors, broker.url, empty, directory))
+        scores = play(settings.rounds, players(doors, broker.url, empty, directory), settings.measuring_seconds())
     for name, rates in scores.items():
         report.rates(f"{name}_per_second", rates)
     for name in ("socket", "lines", "http_batch"):

@@ -19,6 +19,7 @@ from typing import Any
 from tests.support import rabbitmq
 
 RESULTS = Path(__file__).with_name("results")
+QUICK_MEASURING_SECONDS = 36.0
 PACKAGES = ("xmppbus", "slixmpp", "aiohttp", "msgspec", "click", "aio-pika")
 
 
@@ -29,6 +30,10 @@ class Settings:
     server: str
     quick: bool
     rounds: int
+
+    def measuring_seconds(self, parts: int = 1) -> float:
+        """How long each of so many parts may measure; `--quick` has to end within 50 s, starts included."""
+        return QUICK_MEASURING_SECONDS / parts if self.quick else math.inf
 
 
 @dataclass(slots=True)
@@ -76,17 +81,24 @@ def spread(values: Sequence[float], scale: float = 1000.0) -> dict[str, float]:
     }
 
 
-def play(rounds: int, players: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+def play(rounds: int, players: Mapping[str, Callable[[], float]], seconds: float = math.inf) -> dict[str, list[float]]:
     """Let each player play once a round, side by side, and begin each round with another one.
 
-    What changes slowly on a machine (its clock, its neighbours) then meets all of them alike.
+    What changes slowly on a machine (its clock, its neighbours) then meets all of them alike. A round that would end
+    after `seconds`, going by the longest so far, is not begun.
     """
     scores: dict[str, list[float]] = {name: [] for name in players}
     order = list(players)
+    watch, longest = Stopwatch(), 0.0
     for number in range(rounds):
+        begun = watch.seconds
+        if number and begun + longest > seconds:
+            say(f"no time for round {number + 1}")
+            break
         for name in order[number % len(order) :] + order[: number % len(order)]:
             scores[name].append(players[name]())
             say(f"round {number + 1}: {name} {rounded(scores[name][-1])}")
+        longest = max(longest, watch.seconds - begun)
     return scores
 
 

@@ -28,7 +28,7 @@ from tests.support.raw_limit import RawPublisher, publish_stanza
 from tests.support.server import Server
 
 ROUNDS = 5
-QUICK_ROUNDS = 3
+QUICK_ROUNDS = 5
 EVENT_TYPE = "bench.publish"
 EVENT_BYTES = 300
 COUNT = {"prosody": 20_000, "ejabberd": 50_000}
@@ -90,7 +90,7 @@ def run(settings: Settings) -> Report:
         directory = stack.enter_context(state_directory())
         server = stack.enter_context(xmpp_server(settings.server, directory / "server"))
         pair = Pair(directory, server, count)
-        without = play(settings.rounds, {"raw": pair.raw, "ours": pair.ours})
+        without = play(settings.rounds, {"raw": pair.raw, "ours": pair.ours}, settings.measuring_seconds(2))
         pair.watcher = stack.enter_context(
             Watcher(
                 server.host,
@@ -101,7 +101,7 @@ def run(settings: Settings) -> Report:
                 EVENT_TYPE,
             )
         )
-        beside = play(settings.rounds, {"raw": pair.raw, "ours": pair.ours})
+        beside = play(settings.rounds, {"raw": pair.raw, "ours": pair.ours}, settings.measuring_seconds(2))
     for name, scores in (("0_subscribers", without), ("1_subscriber", beside)):
         report.rates(f"raw_per_second_{name}", scores["raw"])
         report.rates(f"publish_per_second_{name}", scores["ours"])
