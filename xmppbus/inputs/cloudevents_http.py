@@ -122,7 +122,7 @@ def binary_event(headers: Iterable[tuple[str, str]], query: str, content_type: s
     for name, value in headers:
         if name[:3].lower() == _PREFIX:
             _put(fields, name[3:].lower(), _header_text(name, value))
-    for field, value in _query(query):
+    for field, value in query_fields(query):
         _put(fields, field, value)
     if "hops" in fields and fields["hops"].isdecimal():
         fields["hops"] = int(fields["hops"])
@@ -136,7 +136,8 @@ def _put(fields: dict[str, Any], field: str, value: str) -> None:
         raise Refused(Code.INVALID, "given twice, and not the same", field=field[:64])
 
 
-def _query(query: str) -> list[tuple[str, str]]:
+def query_fields(query: str) -> list[tuple[str, str]]:
+    """The names and values of a query, in order. Raises `Refused` (usage)."""
     if not query:
         return []
     try:
@@ -155,7 +156,7 @@ def _header_text(name: str, value: str) -> str:
         # aiohttp gives bytes that are not UTF-8 as lone surrogates; they must not get through.
         return unquote_to_bytes(value.encode(errors="surrogateescape")).decode()
     except UnicodeError:
-        raise Refused(Code.INVALID, "is not percent-encoded UTF-8", field=ascii(name[3:].lower())[1:65]) from None
+        raise Refused(Code.INVALID, "is not percent-encoded UTF-8", field=name[3:67].lower()) from None
 
 
 def _unquote(text: str) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -17,7 +16,7 @@ from xmppbus.errors import Code, Refused
 from xmppbus.event import item_id_bytes
 from xmppbus.fields import decode_fields
 from xmppbus.house import House, not_found
-from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of
+from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of, query_fields
 from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Entry, Fate, Result
 from xmppbus.plugins import Registry
@@ -119,10 +118,11 @@ class Events:
 
     async def get_named(self, request: Request) -> Answer:
         """An event by its name: `source` and `id`."""
-        query = parse_qs(request.query_text, keep_blank_values=True, max_num_fields=8, errors="replace")
-        if set(query) != {"source", "id"}:
+        given = query_fields(request.query_text)
+        query = dict(given)
+        if set(query) != {"source", "id"} or len(given) != 2:
             raise Refused(Code.USAGE, "name one event: /v1/events?source=SOURCE&id=ID, or /v1/events/ITEM-ID")
-        item_id = uuid.UUID(bytes=item_id_bytes(query["source"][0], query["id"][0]))
+        item_id = uuid.UUID(bytes=item_id_bytes(query["source"], query["id"]))
         return await self._show(request, str(item_id))
 
     async def _show(self, request: Request, item_id: str) -> Answer:

@@ -120,7 +120,7 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Note when a request began."""
-        if not self.begun:
+        if data and not self.begun:  # aiohttp calls it with nothing, to go on with what it held back
             self.begun = self._loop.time()
         self.received += len(data)
         super().data_received(data)

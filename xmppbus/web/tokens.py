@@ -157,11 +157,11 @@ def _problem(words: Sequence[str], found: dict[str, Token]) -> str:
 def make_token(name: str, scopes: Sequence[str]) -> tuple[str, str]:
     """A new token, and its line for the file; only the line may be kept. Raises `ValueError` (bad name or scope)."""
     token = f"xmppbus.{name}.{secrets.token_urlsafe(32)}"
-    line = f"{name} sha256:{hashlib.sha256(token.encode()).hexdigest()} {' '.join(scopes)}"
-    problem = _problem(line.split(), {})
+    words = [name, f"sha256:{hashlib.sha256(token.encode()).hexdigest()}", *scopes]
+    problem = _problem(words, {})
     if problem:
         raise ValueError(problem)
-    return token, line
+    return token, " ".join(words)
 
 
 def add_token(path: Path, name: str, scopes: Sequence[str]) -> str:
