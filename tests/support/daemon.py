@@ -87,6 +87,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
         self.log_file = directory / "daemon.log"
         self.config_file = directory / "xmppbus.yaml"
+        self.arguments: Sequence[str] = ("serve", "--config", str(self.config_file))
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("XMPPBUS_")},
             "XMPPBUS_STATE": str(directory),
@@ -154,7 +155,7 @@ class Daemon:
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") and not self.prefix else []
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*guard, *self.prefix, program(), "serve", "--config", str(self.config_file)],
+                [*guard, *self.prefix, program(), *self.arguments],
                 env=self.environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -257,15 +258,22 @@ class Daemon:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        try:
-            out, err = await asyncio.wait_for(process.communicate(input), timeout)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise
-        assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+        return await finished(process, input, timeout)
+
+    async def shell(self, line: str, *, timeout: float = COMMAND_TIMEOUT) -> str:
+        """What a line prints in a shell that finds `xmppbus` on its path; it must exit with 0."""
+        path = f"{Path(program()).parent}:{os.environ['PATH']}"
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", line),
+            env={**self.environment, "PATH": path},
+            cwd=self.directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        done = await finished(process, None, timeout)
+        assert done.code == 0, f"{line}: {done}\n{self.log()[-3000:]}"
+        return done.out
 
     async def command(self, *arguments: str, input: bytes = b"") -> Done:  # noqa: A002  # subprocess's word
         """The same, and it must exit with 0."""
@@ -298,3 +306,16 @@ class Daemon:
             if monotonic() > deadline:
                 raise AssertionError(f"after {timeout:g} s there still waits: {json.dumps(last, indent=1)}")
             await asyncio.sleep(POLL_S)
+
+
+async def finished(process: asyncio.subprocess.Process, input: bytes | None, timeout: float) -> Done:  # noqa: A002  # subprocess's word
+    """Wait for a process; one that is not waited for to its end is killed."""
+    try:
+        out, err = await asyncio.wait_for(process.communicate(input), timeout)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
