@@ -250,6 +250,9 @@ SOCKET_READ_BYTES = 128 * KIB
 SURE_LINES = 500
 """Lines on their way to a durable listener that have not been confirmed as written."""
 
+NAME_SECONDS = 2.0
+"""How long a listener waits for its name: its predecessor may have been killed just now."""
+
 LISTENER_BYTES = 4 * MIB
 """Of entries read at once for a listener, as far as the sizes of the last ones tell."""
 

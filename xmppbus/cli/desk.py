@@ -15,6 +15,8 @@ from xmppbus.errors import Code, Refused
 from xmppbus.inputs.visitor import Facts, Role
 
 if TYPE_CHECKING:
+    import asyncio
+
     from xmppbus.house import House
 
 Action = Callable[["Desk"], Awaitable[int]]
@@ -69,9 +71,9 @@ class Terminal(Protocol):
 
 @dataclass
 class Names:
-    """Durable listeners at work: a cursor is moved by one of them at a time."""
+    """Durable listeners at work, and what tells that they have ended: a cursor is moved by one at a time."""
 
-    active: set[str] = field(default_factory=set)
+    active: dict[str, asyncio.Event] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def get(pattern: str, count: int, name: str | None, since: str | None, json: boo
         journal = desk.house.journal
         consumer = name or f"get:{desk.role.uid}:{pattern}"
         lines = Lines(desk, json=json)
-        with taken(desk, consumer):
+        async with taken(desk, consumer):
             known = await journal.cursor(consumer)
             after = known if known is not None else await sequence_of(desk, since or "all")
             entries = await journal.read(after, min(count, limits.LISTENER_EVENTS), [Match(type=pattern)])

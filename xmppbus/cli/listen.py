@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -62,7 +62,7 @@ def listen(patterns: tuple[str, ...], since: str | None, count: int | None, name
         await desk.terminal.watch()
         lines = Lines(desk, json=json)
         if name:
-            with taken(desk, name):
+            async with taken(desk, name):
                 cursor = await _resume(desk, name, since)
                 entries = limited(following(journal, cursor.begin, matches(patterns)), count)
                 return await _listen_durably(desk, cursor, entries, lines)
@@ -107,16 +107,25 @@ async def limited(entries: AsyncIterator[Entry], count: int | None) -> AsyncIter
                 return
 
 
-@contextmanager
-def taken(desk: Desk, name: str) -> Iterator[None]:
-    """A durable name, for one listener at a time. Raises `Refused`."""
-    if name in desk.names.active:
-        raise Refused(Code.TOO_MANY, f"somebody listens as {name!r} already; end that, or take another name")
-    desk.names.active.add(name)
+@asynccontextmanager
+async def taken(desk: Desk, name: str) -> AsyncIterator[None]:
+    """A durable name, for one listener at a time. Raises `Refused`.
+
+    One that was killed and started again may be back before its end was noticed, so this waits for a moment.
+    """
+    active = desk.names.active
+    try:
+        async with asyncio.timeout(limits.NAME_SECONDS):
+            while name in active:
+                await active[name].wait()
+    except TimeoutError:
+        message = f"somebody listens as {name!r} already; end that, or take another name"
+        raise Refused(Code.TOO_MANY, message) from None
+    active[name] = asyncio.Event()
     try:
         yield
     finally:
-        desk.names.active.discard(name)
+        active.pop(name).set()
 
 
 class Cursor:

@@ -21,6 +21,8 @@ LOCAL_COMMANDS = ("serve", "check", "demo", "token", "completion", "version")
 _MODULES = {"token": "tokens"}
 """Where a module can't have its command's name: `token` is a module of the standard library."""
 
+_EXAMPLE = "\b\nExample:"
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -41,8 +43,18 @@ class Commands(click.Group):
             return None
         if cmd_name not in self.commands:
             module = importlib.import_module(f"xmppbus.cli.{_MODULES.get(cmd_name, cmd_name)}")
-            self.commands[cmd_name] = getattr(module, cmd_name)
+            self.commands[cmd_name] = example_last(getattr(module, cmd_name))
         return self.commands[cmd_name]
+
+
+def example_last(command: click.Command) -> click.Command:
+    """A command whose help ends with its example, behind the options: where the eye is when it has been printed."""
+    text, mark, example = (command.help or "").partition(_EXAMPLE)
+    if mark:
+        command.help, command.epilog = text.rstrip(), mark + example
+    for each in getattr(command, "commands", {}).values():
+        example_last(each)
+    return command
 
 
 HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.
@@ -60,6 +72,7 @@ Example:
 def command_line(names: Sequence[str]) -> Commands:
     """The program, with these commands."""
     group = Commands(names, name="xmppbus", help=HELP, context_settings=SETTINGS)
+    example_last(group)
     group.params.append(
         click.Option(
             ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."

@@ -29,7 +29,7 @@ _MOST_STOPPED = 20
 def status(json: bool) -> Action:
     """Show whether the bus is up, down or behind: each way in and out, the XMPP stream, the journal, what is stopped.
 
-    Exits with 0 when a daemon answers, whatever it says of the rest.
+    Exits with 0 while events are accepted, with 75 while they are refused, with 69 when no daemon answers.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def status(json: bool) -> Action:
             await desk.terminal.write(json_line(found))
         else:
             await desk.out("\n".join(_lines(desk, found)))
-        return Exit.OK
+        return Exit.OK if found["accepting"] else Exit.TRY_AGAIN
 
     return action
 

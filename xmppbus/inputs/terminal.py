@@ -15,7 +15,7 @@ from xmppbus.inputs import frames
 from xmppbus.inputs.frames import Broken
 from xmppbus.inputs.visitor import Facts
 
-_ENVIRONMENT = ("NO_COLOR", "TERM", "TZ")
+ENVIRONMENT = ("NO_COLOR", "TERM", "TZ")
 
 
 class Typed:
@@ -53,7 +53,7 @@ class Typed:
             self._terminals = (payload[0] == 49, payload[1] == 49, payload[2] == 49)
         elif kind == frames.ENVIRONMENT:
             name, _, value = payload.decode("utf-8", "surrogateescape").partition("=")
-            if name in _ENVIRONMENT:
+            if name in ENVIRONMENT:
                 self._environment[name] = value
         elif kind != frames.GO:
             raise Broken(f"frame {chr(kind)!r} before GO")
