@@ -233,3 +233,12 @@ async def test_a_node_without_persistence_cannot_be_asked(server: Server, bus: R
         assert await ids_asked_for(bus, server, node, "1") == []
     else:
         assert await refusal(ids_asked_for(bus, server, node, "1")) == "feature-not-implemented"
+
+
+async def test_an_overwritten_item_is_evicted_by_its_first_writing_on_ejabberd_and_by_its_last_on_prosody(
+    server: Server, bus: RawStream, ten_items: str
+) -> None:
+    await publish(bus, server.pubsub_service, ten_items, "0", SMALL)
+    await publish(bus, server.pubsub_service, ten_items, "10", SMALL)
+    evicted = {str(number) for number in range(11)} - set(await ids(bus, server, ten_items))
+    assert evicted == ({"0"} if server.name == "ejabberd" else {"1"})
