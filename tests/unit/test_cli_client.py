@@ -14,7 +14,7 @@ from xmppbus.inputs import spool, terminal
 from xmppbus.inputs.visitor import role_of
 from xmppbus.options import SocketOptions
 
-ENVIRONMENTS = (
+ENVIRONMENTS: tuple[dict[str, str], ...] = (
     {},
     {"XMPPBUS_SOCKET": "bus.sock"},
     {"XMPPBUS_STATE": "/somewhere/state"},

@@ -35,13 +35,14 @@ def show(id_: str, source: str | None, json: bool) -> Action:
 
     async def action(desk: Desk) -> int:
         desk.need_listen()
+        journal = desk.house.journal
         item_id = str(uuid.UUID(bytes=item_id_bytes(source, id_))) if source is not None else id_.lower()
-        entry = await desk.house.journal.find(item_id) if _is_item_id(item_id) else None
+        entry = await journal.find(item_id) if _is_item_id(item_id) else None
         if entry is None:
             from xmppbus.house import not_found  # the daemon has it; a client without one need not wait for it
 
             raise not_found(id_)
-        fates = await desk.house.journal.fates(entry.sequence)
+        fates = await journal.fates(entry.sequence)
         if json:
             shown = {**entry_json(entry), "deliveries": [fate_json(fate) for fate in fates]}
             await desk.terminal.write(json_line(shown))

@@ -12,7 +12,7 @@ from xmppbus.options import SocketOptions
 # <asm-generic/socket.h>, <sys/socket.h>; spelt out because the `socket` module takes 6 ms and lacks one of them
 _SOL_SOCKET, _SO_PEERCRED, _SO_PEERGROUPS = 1, 17, 59
 _CREDENTIALS = struct.Struct("iII")  # unix(7): pid, uid, gid
-_MOST_GROUPS = 65_536  # NGROUPS_MAX
+_GROUPS_BYTES = 1024  # all that Python's getsockopt takes: 256 groups
 
 
 class Facts(NamedTuple):
@@ -47,7 +47,7 @@ def role_of(connection: _Socket, options: SocketOptions, group: int | None) -> R
 def _groups(connection: _Socket) -> tuple[int, ...]:
     """Supplementary groups as the kernel has them: no question to a directory service that may be slow."""
     try:
-        found = connection.getsockopt(_SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
-    except OSError:  # COMPAT(Linux<4.13)
+        found = connection.getsockopt(_SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BYTES)
+    except OSError:  # COMPAT(Linux<4.13), or somebody in more groups than fit: their main group still counts
         return ()
     return struct.unpack(f"{len(found) // 4}I", found)
