@@ -1,0 +1,188 @@
+"""The description and the listener say the same, both ways."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema_rs import validator_for
+
+from tests.support.http_client import HttpAnswer, ask, ask_json
+from tests.support.http_door import Door, open_door
+from xmppbus import limits
+from xmppbus.errors import ANSWERS, Code
+from xmppbus.fields import FIELDS, SEVERITIES, STATUSES
+from xmppbus.web.tokens import add_token
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/reference/http.md"
+DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs/reference/openapi.yaml").read_text())
+SCHEMAS = DESCRIPTION["components"]["schemas"]
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+ANYWHERE = {"405", "500"}
+"""On every path: a method that is not served, and a bug."""
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    async with open_door(tmp_path) as opened:
+        yield opened
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(method, path, operation)."""
+    for path, item in DESCRIPTION["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method.upper(), path, item[method]
+
+
+def resolved(part: dict[str, Any]) -> dict[str, Any]:
+    """What a `$ref` points to."""
+    while "$ref" in part:
+        target = part["$ref"].removeprefix("#/").split("/")
+        part = DESCRIPTION
+        for word in target:
+            part = part[word]
+    return part
+
+
+def hold(method: str, path: str, answer: HttpAnswer) -> None:
+    """An answer is one that is described: its status, its headers, and its JSON."""
+    found = {(each, where): operation for each, where, operation in operations()}[method, path]
+    assert str(answer.status) in found["responses"], f"{method} {path} answered {answer.status}"
+    response = resolved(found["responses"][str(answer.status)])
+    schema = response["content"]["application/json"]["schema"]
+    whole = {**schema, "components": DESCRIPTION["components"]}
+    validator_for(whole).validate(answer.json)
+    assert answer.headers["content-type"] == "application/json"
+    for name, header in response.get("headers", {}).items():
+        if name != "Location" or isinstance(answer.json, dict):
+            validator_for(resolved(header)["schema"]).validate(_value(answer.headers[name.lower()]))
+
+
+def _value(text: str) -> str | int:
+    return int(text) if text.isdecimal() else text
+
+
+def test_every_route_is_described_and_every_description_is_served(door: Door) -> None:
+    """No more and no less."""
+    assert sorted((method, path) for method, path, _ in operations()) == door.web.served()
+
+
+async def test_what_each_route_answers_is_described(door: Door) -> None:
+    """Good and bad, with its headers and its JSON."""
+    event = {"type": "user.signup", "source": "shop", "id": "1"}
+    batch = "application/cloudevents-batch+json"
+    for value, media_type in (
+        (event, "application/json"),
+        (event, "application/cloudevents+json"),
+        ({**event, "data": "else"}, "application/json"),
+        ({"type": "nobody.cares"}, "application/json"),
+        ({}, "application/json"),
+        ([event, {}, {"type": "nobody.cares"}], batch),
+        ([event, {}], batch),
+        ([{}], batch),
+        ([], batch),
+        ([event] * (limits.BATCH_EVENTS + 1), batch),
+        (event, "text/plain"),
+    ):
+        hold("POST", "/v1/events", await ask_json(door.url, "/v1/events", value, media_type))
+    for method in ("POST", "PUT"):
+        for path, body in (("user.a?id=1", b"x"), ("user.a?id=1", b"y"), ("a%20b", b"x"), ("user.b", b"x" * 300_000)):
+            answer = await ask(door.url, method, f"/v1/events/{path}", body)
+            hold(method, "/v1/events/{event}", answer)
+    item_id = (await ask_json(door.url, "/v1/events", event)).json["id"]
+    for path in (item_id, "nonsense"):
+        hold("GET", "/v1/events/{event}", await ask(door.url, "GET", f"/v1/events/{path}"))
+    for query in ("?source=shop&id=1", "?source=shop&id=2", ""):
+        hold("GET", "/v1/events", await ask(door.url, "GET", f"/v1/events{query}"))
+    hold("GET", "/health", await ask(door.url, "GET", "/health"))
+    door.bus.close()
+    hold("GET", "/health", await ask(door.url, "GET", "/health"))
+    hold("POST", "/v1/events", await ask_json(door.url, "/v1/events", event))
+
+
+@pytest.mark.parametrize("scope", ["", "publish:other", "read:other"])
+async def test_what_a_guarded_route_answers_is_described(tmp_path: Path, scope: str) -> None:
+    """Without a token, and with one that does not cover it."""
+    file = tmp_path / "tokens"
+    token = add_token(file, "site", [scope or "publish:#"])
+    headers = {"Authorization": f"Bearer {token}"} if scope else {}
+    async with open_door(tmp_path, tokens_file=str(file)) as door:
+        for method, path, operation in operations():
+            answer = await ask(door.url, method, path.replace("{event}", "user.a"), b"{}", headers)
+            hold(method, path, answer)
+            if operation.get("security") != []:
+                assert answer.status in (400, 401, 403, 404)
+
+
+async def test_what_a_hurried_client_gets_is_described(tmp_path: Path) -> None:
+    """On every route."""
+    async with open_door(tmp_path, requests_per_second=1) as door:
+        await ask(door.url, "GET", "/health")
+        for method, path, _ in operations():
+            answer = await ask(door.url, method, path.replace("{event}", "user.a"))
+            assert answer.status == 429
+            hold(method, path, answer)
+
+
+def test_every_status_of_a_refusal_is_described() -> None:
+    """Somewhere; and nothing is described that no refusal has."""
+    described = {status for _, _, operation in operations() for status in operation["responses"]}
+    possible = {str(answer.http) for answer in ANSWERS.values()}
+    assert described == possible | {"200", "202"}
+
+
+def test_every_code_is_described() -> None:
+    """Those of the one table that a door of HTTP can answer."""
+    assert set(SCHEMAS["Refused"]["properties"]["code"]["enum"]) == set(Code) - {Code.NO_DAEMON}
+    page = PAGE.read_text()
+    assert not [code for code in SCHEMAS["Refused"]["properties"]["code"]["enum"] if f"`{code}`" not in page]
+
+
+def test_the_page_names_every_status() -> None:
+    """And only those."""
+    rows = set(re.findall(r"^\| (\d{3}) \|", PAGE.read_text(), re.MULTILINE))
+    assert rows == {str(answer.http) for answer in ANSWERS.values()} | {"200", "202", "405"}
+
+
+def test_every_status_that_a_test_expects_is_described() -> None:
+    """A test that knows more than the description would know too much."""
+    described = {status for _, _, operation in operations() for status in operation["responses"]} | ANYWHERE
+    expected: set[str] = set()
+    for path in [*ROOT.glob("tests/**/test_web*.py"), ROOT / "tests/house/test_http.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare) and "status" in ast.unparse(node):
+                expected.update(re.findall(r"\b[1-5]\d\d\b", ast.unparse(node)))
+    assert expected - described == set()
+
+
+def test_an_event_is_described_as_it_is_checked() -> None:
+    """Every field, its choices and its bounds."""
+    properties = SCHEMAS["Event"]["properties"]
+    assert set(properties) == set(FIELDS)
+    assert SCHEMAS["Severity"]["enum"] == list(SEVERITIES)
+    assert SCHEMAS["Status"]["enum"] == list(STATUSES)
+    assert SCHEMAS["Type"]["maxLength"] == limits.TYPE_CHARACTERS
+    assert SCHEMAS["Name"]["maxLength"] == limits.NAME_CHARACTERS
+    assert SCHEMAS["Batch"]["maxItems"] == limits.BATCH_EVENTS
+    assert properties["summary"]["maxLength"] == limits.SUMMARY_CHARACTERS
+    assert properties["link"]["maxLength"] == limits.LINK_CHARACTERS
+    assert properties["hops"]["maximum"] == limits.HOPS
+    assert properties["tags"]["oneOf"][1]["maxItems"] == limits.TAGS
+
+
+def test_every_example_in_the_description_is_one() -> None:
+    """Of its own schema."""
+    for _, _, operation in operations():
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            if "example" in content and media_type.endswith("json") and media_type != "application/x-ndjson":
+                whole = {**content["schema"], "components": DESCRIPTION["components"]}
+                validator_for(whole).validate(json.loads(json.dumps(content["example"])))
