@@ -174,11 +174,14 @@ PING_DEADLINE_SECONDS = 10.0
 SPLIT_SECONDS = 30.0
 """A nonce to our own address: a missing or a foreign one means two holders of one component."""
 
+UNREACHABLE_MOST_SECONDS = 2.0
+"""Where nobody listens an attempt costs nothing: a server that is back is found within this."""
+
 REFUSED_SECONDS = 5.0
 """The least pause after a refused log-in: twelve attempts a minute at most, whatever the dice say."""
 
 SESSION_LASTED_SECONDS = 2.0
-"""A session that lasted so long was a good one: the backoff begins anew. Shorter ones may be a server that throws us out."""
+"""A session that lasted so long was a good one: the backoff begins anew. A server may throw shorter ones out."""
 
 CLOSE_SECONDS = 2.0
 """How long the server may take to close its half of the stream."""

@@ -1,0 +1,115 @@
+"""One run on its way to one node: the sliding window. Callbacks and counters, no task for an event."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from xmppbus import limits
+from xmppbus.errors import About, Refused
+from xmppbus.journal import DELIVERED, UNSENT, Delivery, Outcome, Verdict
+from xmppbus.xmpp.component import Stream
+from xmppbus.xmpp.nodes import Node
+from xmppbus.xmpp.pipeline import Answer
+from xmppbus.xmpp.replies import NoAnswer, Unanswered, error_of
+from xmppbus.xmpp.stanzas import Publish
+
+_GOES_ON = (Verdict.DELIVERED, Verdict.DEAD)
+
+
+class Publishing:
+    """Publishes `deliveries` in order. After the first that is stopped or unknown nothing more is sent, and what is in
+    flight is resolved. `alone` sends the first by itself, so that a refused place refuses before others are in flight.
+    """
+
+    def __init__(
+        self, stream: Stream, node: Node, deliveries: Sequence[Delivery], now: datetime, *, alone: bool
+    ) -> None:
+        self._stream = stream
+        self._publish = Publish(stream.service, node.name, stream.sender, node.guard)
+        self._deliveries = deliveries
+        self._now = now
+        self._full = min(limits.WINDOW_ITEMS, node.max_items) if node.persistent else limits.WINDOW_ITEMS
+        self._window = 1 if alone else self._full
+        self._outcomes: list[Outcome | None] = [None] * len(deliveries)
+        self._sent = 0
+        self._in_flight = 0
+        self._failed = False
+        self._queued = False
+        self._wake = asyncio.Event()
+        self.yielded = 0
+        self.succeeded = False
+
+    async def outcomes(self) -> AsyncIterator[Outcome]:
+        """One for each delivery, in order, as soon as those before it are known."""
+        self._pump()
+        while self.yielded < len(self._deliveries):
+            outcome = self._outcomes[self.yielded]
+            if outcome is None and self._failed and self._in_flight == 0:
+                outcome = UNSENT
+            if outcome is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            self.yielded += 1
+            yield outcome
+
+    def _pump(self) -> None:
+        pipeline = self._stream.pipeline
+        self._queued = False
+        while not self._failed and self._sent < len(self._deliveries) and self._in_flight < self._window:
+            if not pipeline.is_open:
+                self._settle(self._sent, Outcome(Verdict.STOPPED, Unanswered.DISCONNECTED.value))
+                break
+            if not pipeline.has_room:
+                if not self._queued:
+                    self._queued = True
+                    pipeline.when_room(self._pump)
+                break
+            index = self._sent
+            self._sent += 1
+            self._send(index)
+        self._wake.set()
+
+    def _send(self, index: int) -> None:
+        delivery, pipeline = self._deliveries[index], self._stream.pipeline
+        expires = delivery.event.get("expires")
+        if expires and datetime.fromisoformat(expires.upper()) <= self._now:
+            self._settle(index, Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
+            return
+        request_id = pipeline.new_id()
+        try:
+            stanza = self._publish.stanza(request_id, delivery.item_id, delivery.event)
+            pipeline.send(request_id, stanza, self._stream.service, self._answered, index)
+            self._in_flight += 1
+        except Refused as refusal:
+            self._settle(index, Outcome(Verdict.DEAD, "payload-too-big", refusal.message))
+        except NoAnswer as error:
+            self._settle(index, Outcome(Verdict.STOPPED, error.why.value))
+
+    def _answered(self, index: int, answer: Answer) -> None:
+        self._in_flight -= 1
+        outcome = outcome_of(answer)
+        self._settle(index, outcome)
+        if outcome is DELIVERED:
+            self.succeeded = True
+            self._window = self._full
+        self._pump()
+
+    def _settle(self, index: int, outcome: Outcome) -> None:
+        self._outcomes[index] = outcome
+        if outcome.verdict not in _GOES_ON:
+            self._failed = True
+
+
+def outcome_of(answer: Answer) -> Outcome:
+    """What a service's answer to a publish says of the delivery; decided by condition, never by its type."""
+    if isinstance(answer, Unanswered):
+        return Outcome(Verdict.UNKNOWN, answer.value)
+    if answer.get("type") == "result":
+        return DELIVERED
+    reply = error_of(answer)
+    found = reply.condition
+    verdict = Verdict.DEAD if found.about is About.EVENT else Verdict.STOPPED
+    return Outcome(verdict, found.name, reply.text or found.advice)

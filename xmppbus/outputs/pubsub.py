@@ -1,0 +1,168 @@
+"""The item plane: every event to a node, in order, in a sliding window; delivered means that the service said so.
+
+A place is an event type, or the node that a route names; its node has the configured prefix in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from xmppbus import limits
+from xmppbus.errors import condition
+from xmppbus.house import House
+from xmppbus.interfaces import Clock
+from xmppbus.journal import DELIVERED, UNSENT, Delivery, Outcome, Verdict
+from xmppbus.options import NodeOptions
+from xmppbus.outputs.publishing import Publishing
+from xmppbus.plugins import Options, Registry
+from xmppbus.xmpp import requests
+from xmppbus.xmpp.component import Stream
+from xmppbus.xmpp.nodes import Node, Nodes
+from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer
+from xmppbus.xmpp.stanzas import PUBSUB
+
+_REMADE = 2
+"""How often a node that vanishes is made again within one run before its place stops."""
+
+
+class PubSub:
+    """An `Output`: publishes on the nodes of one service."""
+
+    def __init__(self, stream: Stream, profiles: Sequence[NodeOptions], *, prefix: str, clock: Clock) -> None:
+        self._stream = stream
+        self._prefix = prefix
+        self._clock = clock
+        self._nodes = Nodes(stream, profiles)
+        self._known: dict[str, Node] = {}
+        self._opened: dict[str, int] = {}  # node -> the session in which its first publish got a yes
+
+    async def __aenter__(self) -> PubSub:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """The stream is somebody else's to close."""
+
+    async def ready(self) -> None:
+        """While a session is up."""
+        await self._stream.ready()
+
+    def status(self) -> Mapping[str, Any]:
+        """See `docs/reference/status.md`."""
+        up = self._stream.pipeline.is_open
+        differences = [each._asdict() for found in self._nodes.differences.values() for each in found]
+        return {
+            "state": "up" if up else "down",
+            "reason": "" if up else self._stream.status()["reason"],
+            "service": self._stream.service,
+            "nodes": len(self._known),
+            "differences": differences,
+        }
+
+    async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
+        """As `interfaces.Output` says. The first publish of a session goes alone, and opens the window with its yes."""
+        name = self._prefix + place
+        left = list(deliveries)
+        for attempt in range(_REMADE + 1):
+            try:
+                node = await self._node(name, place)
+                stored = await self._stored(node, left)
+            except (ErrorAnswer, NoAnswer) as error:
+                yield _not_begun(error)
+                for _ in left[1:]:
+                    yield UNSENT
+                return
+            for _ in range(stored):
+                yield DELIVERED
+            left = left[stored:]
+            publishing = Publishing(self._stream, node, left, self._now(), alone=not self._is_open(node))
+            unsettled = 0
+            async for outcome in publishing.outcomes():
+                if outcome.condition == "item-not-found" and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
+                    # It has gone: it is made again once whatever else is in flight is resolved.
+                    self._known.pop(name, None)
+                    self._opened.pop(name, None)
+                    unsettled = unsettled or publishing.yielded
+                if not unsettled:
+                    yield outcome
+            if publishing.succeeded and not unsettled:
+                self._opened[name] = self._stream.session
+            if not unsettled:
+                return
+            left = left[unsettled - 1 :]
+
+    def _is_open(self, node: Node) -> bool:
+        return self._opened.get(node.name) == self._stream.session
+
+    async def _node(self, name: str, event_type: str) -> Node:
+        node = self._known.get(name)
+        if node is None:
+            node = await self._nodes.ensure(name, event_type)
+            self._known[name] = node._replace(made=False)
+        return node
+
+    async def _stored(self, node: Node, deliveries: Sequence[Delivery]) -> int:
+        """How many of a run's first deliveries are on the node already: up to the newest that is found there.
+
+        Asked once for each session, since what was in flight when the last one ended may have been stored. Those that
+        a person sends again are left out: their items may be there from the first time.
+        """
+        if self._is_open(node) or node.made or not node.persistent:
+            return 0
+        there = await self._item_ids(node, deliveries)
+        asked = [index for index, each in enumerate(deliveries) if not each.again and each.item_id in there]
+        return _without_again(deliveries, asked[-1] + 1) if asked else 0
+
+    async def _item_ids(self, node: Node, deliveries: Sequence[Delivery]) -> set[str]:
+        try:
+            return requests.read_item_ids(
+                await self._stream.ask("get", self._stream.service, requests.item_ids(node.name))
+            )
+        except ErrorAnswer as error:
+            if error.reply.name not in ("feature-not-implemented", "service-unavailable"):
+                raise
+        # COMPAT: a service need not list items by disco (XEP-0060 §5.5): ask for each, the newest in flight first.
+        for each in reversed(deliveries[: limits.WINDOW_ITEMS]):
+            if not each.again and await self._has_item(node, each.item_id):
+                return {each.item_id}
+        return set()
+
+    async def _has_item(self, node: Node, item_id: str) -> bool:
+        try:
+            answer = await self._stream.ask("get", self._stream.service, requests.item(node.name, item_id))
+        except ErrorAnswer as error:
+            if error.reply.name == "item-not-found":
+                return False
+            raise
+        return any(each.get("id") == item_id for each in answer.iter(f"{{{PUBSUB}}}item"))
+
+    def _now(self) -> datetime:
+        return self._clock()
+
+
+def _without_again(deliveries: Sequence[Delivery], count: int) -> int:
+    """Settle only what stands before the first that is sent again: that one has to be sent, in its turn."""
+    return next((index for index, each in enumerate(deliveries[:count]) if each.again), count)
+
+
+def _not_begun(error: ErrorAnswer | NoAnswer) -> Outcome:
+    """Nothing was sent; and what is said of a node is never about the event."""
+    if isinstance(error, NoAnswer):
+        return Outcome(Verdict.STOPPED, error.why.value)
+    found = error.reply.condition
+    return Outcome(Verdict.STOPPED, found.name, error.reply.text or condition(found.name).advice)
+
+
+def build(house: House, options: Options) -> PubSub:
+    """For the registry; the config is the house's: `xmpp:` and `nodes:`."""
+    if options:
+        raise ValueError("pubsub has no options of its own; see `xmpp` and `nodes`")
+    if house.xmpp is None or house.options.xmpp is None:
+        raise ValueError("publishing needs an XMPP server; add `xmpp:` to the config")
+    return PubSub(house.xmpp, house.options.nodes, prefix=house.options.xmpp.node_prefix, clock=house.clock)
+
+
+def register(registry: Registry) -> None:
+    """Offer the output `pubsub`."""
+    registry.output("pubsub", build)

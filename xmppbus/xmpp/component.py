@@ -1,0 +1,305 @@
+"""The one stream to the server: kept up by a supervisor, shared by everybody who publishes or talks.
+
+XEP-0114 (a component) or a client's account, by the options. Whoever uses it waits for `ready()`, then sends through
+`pipeline`; an answer, or its absence, comes back for every request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Self
+from xml.etree.ElementTree import Element
+
+from xmppbus import limits
+from xmppbus.options import XmppOptions
+from xmppbus.retry import Dice, Retry
+from xmppbus.xmpp.answers import PING, answer
+from xmppbus.xmpp.connection import Address, Connection, Ended
+from xmppbus.xmpp.pipeline import Answer, Pipeline
+from xmppbus.xmpp.replies import NoAnswer, local_name
+from xmppbus.xmpp.split import Seen, SplitCheck
+from xmppbus.xmpp.stanzas import attribute
+
+log = logging.getLogger("xmppbus.xmpp")
+
+
+class State(enum.StrEnum):
+    """How the stream is."""
+
+    CONNECTING = "connecting"  # an attempt is under way
+    UP = "up"  # in session
+    BACKOFF = "backoff"  # the last attempt failed, the next one comes
+    REFUSED = "refused"  # the server does not take our name or our secret: tried again slowly
+    CONFLICT = "conflict"  # another connection holds our address
+    SPLIT = "split"  # another holds it beside us, and is older: we have stepped down
+    CLOSED = "closed"  # the house is being left
+
+
+_STATES = {
+    "not-authorized": State.REFUSED,
+    "host-unknown": State.REFUSED,
+    "invalid-namespace": State.REFUSED,
+    "tls": State.REFUSED,
+    "conflict": State.CONFLICT,
+    "split": State.SPLIT,
+}
+_WORDS = {
+    "not-authorized": "the server does not take our secret",
+    "host-unknown": "the server knows no such component or domain",
+    "conflict": "another connection holds our address",
+    "split": "another, older holder shares our address; we have stepped down",
+    "unreachable": "no connection to the server",
+    "tls": "the server's certificate can't be trusted",
+    "timeout": "the server takes too long to let us in",
+}
+_BACKOFF = Retry(limits.CONNECT_FIRST_SECONDS, limits.CONNECT_MOST_SECONDS)
+
+
+def address_of(options: XmppOptions, secret: str) -> Address:
+    """Whom to connect to, and as whom."""
+    return Address(
+        options.jid,
+        secret,
+        options.host,
+        options.server_port,
+        options.component is not None,
+        options.resource,
+        options.ca_file or "",
+    )
+
+
+class Stream:
+    """The stream. Entered, it connects and keeps itself up; left, it closes."""
+
+    def __init__(self, options: XmppOptions, secret: str, *, dice: Dice) -> None:
+        self.options = options
+        self.service = options.service.lower()
+        self.pipeline = Pipeline()
+        self.session = 0  # the number of the present session; 0 while there is none
+        self.state = State.CONNECTING
+        self.reason = ""
+        self.warning = ""  # what is odd though it is up
+        self._address = address_of(options, secret)
+        self._dice = dice
+        self._since = datetime.now(UTC)
+        self._attempts = 0
+        self._sessions = 0
+        self._up = asyncio.Event()
+        self._connection: Connection | None = None
+        self._split: SplitCheck | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def sender(self) -> str:
+        """What `from` must say: our JID as a component; nothing as a client, whose server fills it in."""
+        return self._address.jid if self._address.is_component else ""
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._supervise(), name="xmpp stream")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def ready(self) -> None:
+        """Return when there is a session."""
+        await self._up.wait()
+
+    def status(self) -> dict[str, Any]:
+        """What `xmppbus status` shows."""
+        shown = {
+            "state": str(self.state),
+            "reason": self.reason or self.warning,
+            "since": self._since.isoformat(timespec="milliseconds"),
+            "mode": "component" if self._address.is_component else "account",
+            "jid": self._connection.jid if self._connection and self.session else self._address.jid,
+            "host": self._address.host,
+            "port": self._address.port,
+            "pubsub_service": self.service,
+            "attempts": self._attempts,
+            "sessions": self._sessions,
+            "in_flight": self.pipeline.in_flight,
+        }
+        if not self._address.is_component:
+            shown["limits"] = (
+                "an account: the server may slow it down (Prosody and ejabberd do by default), and it has one resource"
+            )
+        return shown
+
+    async def ask(self, kind: str, to: str, inner: str) -> Element:
+        """Send an IQ of control traffic (`kind` is get or set) and return its result.
+
+        Raises `ErrorAnswer` with the condition, or `NoAnswer`.
+        """
+        return await self.pipeline.ask(*self._iq(kind, to, inner), to)
+
+    def _iq(self, kind: str, to: str, inner: str) -> tuple[str, bytes]:
+        request_id = self.pipeline.new_id()
+        sender = f" from='{attribute(self.sender)}'" if self.sender else ""
+        return request_id, f"<iq type='{kind}' id='{request_id}'{sender} to='{attribute(to)}'>{inner}</iq>".encode()
+
+    # --- the supervisor ---------------------------------------------------------------------------------------------
+
+    async def _supervise(self) -> None:
+        failures = 0
+        try:
+            while True:
+                self._enter(State.CONNECTING, self.reason)
+                self._attempts += 1
+                begun = asyncio.get_running_loop().time()
+                ended, was_up = await self._live()
+                lasted = was_up and asyncio.get_running_loop().time() - begun >= limits.SESSION_LASTED_SECONDS
+                failures = 1 if lasted else failures + 1
+                state = _STATES.get(ended.condition, State.BACKOFF)
+                self._enter(state, "; ".join(filter(None, (_WORDS.get(ended.condition, ended.condition), ended.text))))
+                pause = _BACKOFF.decide(failures, self._dice)
+                await asyncio.sleep(pause if state is State.BACKOFF else max(pause, limits.REFUSED_SECONDS))
+        finally:
+            self._enter(State.CLOSED, "")
+
+    async def _live(self) -> tuple[Ended, bool]:
+        """One connection, from the attempt to its end: why it ended, and whether there was a session."""
+        connection = self._connection = Connection(self._address, self._take)
+        self._split = SplitCheck(self._address.jid) if self._address.is_component else None
+        was_up = False
+        try:
+            await connection.open()
+            self.pipeline.open(connection.write)
+            await self._settle_in(connection)
+            was_up = True
+            self._begin_session()
+            return await self._stay(connection), True
+        except Ended as ended:
+            return ended, was_up
+        except NoAnswer:
+            return await connection.until_ended(), was_up
+        finally:
+            self.session = 0
+            self._up.clear()
+            self.pipeline.close()
+            await asyncio.shield(connection.close())
+
+    def _begin_session(self) -> None:
+        self._sessions += 1
+        self.session = self._sessions
+        self._enter(State.UP, "")
+        self._up.set()
+
+    async def _settle_in(self, connection: Connection) -> None:
+        """Before anything is published: are we alone? A client says that it is there, without priority for messages."""
+        if self._split is None:
+            self.pipeline.write(b"<presence><priority>-1</priority></presence>")
+            return
+        await self._while_up(connection, self._check_split)
+
+    async def _stay(self, connection: Connection) -> Ended:
+        """Look after the session until it ends."""
+        checks = [asyncio.create_task(self._ping(connection))]
+        if self._split is not None:
+            checks.append(asyncio.create_task(self._keep_checking_split()))
+        try:
+            return await connection.until_ended()
+        finally:
+            for check in checks:
+                check.cancel()
+            await asyncio.wait(checks)
+
+    async def _while_up(self, connection: Connection, what: Callable[[], Awaitable[None]]) -> None:
+        """Do something that makes sense only as long as the connection lasts; raises `Ended` when it does not."""
+        work = asyncio.ensure_future(what())
+        end = asyncio.ensure_future(connection.until_ended())
+        try:
+            await asyncio.wait((work, end), return_when=asyncio.FIRST_COMPLETED)
+            if end.done():
+                raise end.result()
+            await work
+        finally:
+            work.cancel()
+            end.cancel()
+            await asyncio.wait((work, end))
+
+    async def _check_split(self) -> None:
+        """Send nonces and wait until they are all back, or for a short while."""
+        assert self._split is not None  # noqa: S101  # for the type checker
+        self.pipeline.write(self._split.nonces())
+        deadline = asyncio.get_running_loop().time() + limits.SPLIT_DEADLINE_SECONDS
+        while self._split.missing and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.005)
+        lost = self._split.missing
+        warning = f"{lost} of {limits.SPLIT_NONCES} stanzas to ourselves went elsewhere: another holds our address"
+        self.warning = warning if lost else ""
+        if lost:
+            log.warning("%s: %s", self._address.jid, self.warning)
+
+    async def _keep_checking_split(self) -> None:
+        while True:
+            await asyncio.sleep(limits.SPLIT_SECONDS)
+            with contextlib.suppress(NoAnswer):  # the session has just ended, which its own watch says
+                await self._check_split()
+
+    async def _ping(self, connection: Connection) -> None:
+        """Notice a connection that is open and dead: anything at all that arrives counts as a sign of life."""
+        own = self._address.jid if self._address.is_component else self._address.jid.partition("@")[2]
+        while True:
+            await asyncio.sleep(limits.PING_SECONDS)
+            before = connection.received
+            with contextlib.suppress(NoAnswer):
+                for to in (own, self.service):
+                    request_id, stanza = self._iq("get", to, f"<ping xmlns='{PING}'/>")
+                    self.pipeline.send(request_id, stanza, to, _ignore)
+            await asyncio.sleep(limits.PING_DEADLINE_SECONDS)
+            if connection.received == before:
+                connection.end("timeout", "nothing came back for too long: the connection is dead")
+
+    def _enter(self, state: State, reason: str) -> None:
+        if (state, reason) == (self.state, self.reason):
+            return
+        if state != self.state:
+            self._since = datetime.now(UTC)
+        self.state, self.reason = state, reason
+        level = logging.INFO if state in (State.CONNECTING, State.UP, State.CLOSED) else logging.WARNING
+        log.log(level, "%s is %s%s", self._address.jid, state, f": {reason}" if reason else "")
+
+    # --- what arrives -----------------------------------------------------------------------------------------------
+
+    def _take(self, stanza: Element) -> bool:
+        """Deal with a stanza; whether slixmpp need not see it."""
+        kind = stanza.get("type")
+        if stanza.tag.endswith("}iq"):
+            return self._take_iq(stanza, kind)
+        if not self.pipeline.is_open or local_name(stanza) not in ("message", "presence"):
+            return False
+        if kind == "error":
+            return True  # an error is never answered
+        if local_name(stanza) == "message" and self._split is not None and stanza.get("from") == self._address.jid:
+            self._see(self._split, stanza)
+        return True
+
+    def _take_iq(self, stanza: Element, kind: str | None) -> bool:
+        if not self.pipeline.is_open:
+            return False  # the log-in is slixmpp's
+        if kind in ("result", "error"):
+            self.pipeline.take(stanza)
+        else:
+            self.pipeline.write(answer(stanza, self.sender))
+        return True
+
+    def _see(self, split: SplitCheck, message: Element) -> None:
+        seen = split.see(message)
+        if seen is Seen.YOUNGER:
+            self.warning = "another, younger holder shares our address; it has to step down"
+            log.warning("%s: %s", self._address.jid, self.warning)
+            self.pipeline.write(split.announcement() * limits.SPLIT_NONCES)
+        elif seen is Seen.OLDER and self._connection is not None:
+            self._connection.end("split", "")
+
+
+def _ignore(_: Any, __: Answer) -> None:
+    """Whatever it is, it has arrived."""

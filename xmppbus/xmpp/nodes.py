@@ -1,0 +1,202 @@
+"""Nodes as the config's profiles want them: made on first use, read back, and what differs is said.
+
+Only what the service offers is asked for: options that its default form does not have are left out (ejabberd refuses
+a form with a field it does not know, Prosody ignores the field), and a difference is kept for `status`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from xmppbus.options import NodeOptions
+from xmppbus.route import topic_matches
+from xmppbus.xmpp import requests
+from xmppbus.xmpp.component import Stream
+from xmppbus.xmpp.replies import ErrorAnswer
+
+log = logging.getLogger(__name__)
+
+_REFUSES_OPTIONS = {"bad-request", "not-acceptable", "resource-constraint", "invalid-options", "not-allowed"}
+_CAPS = ("max", "256", "64", "20")
+"""`max_items` to try when the service does not take what is wanted: its own most (XEP-0060 §16.4.4), then others."""
+
+AUTO_CREATE = "http://jabber.org/protocol/pubsub#auto-create"
+
+
+class Difference(NamedTuple):
+    """An option of a node that is not as its profile wants it."""
+
+    node: str
+    option: str
+    wanted: str
+    got: str
+
+
+class Node(NamedTuple):
+    """What the output needs to know of a node. `guard` goes with every publish where a missing node would otherwise
+    be made with the service's own options, open to everybody."""
+
+    name: str
+    persistent: bool
+    max_items: int
+    made: bool  # by us, just now: nothing can be on it
+    guard: str
+
+
+def profile_of(profiles: Sequence[NodeOptions], event_type: str) -> NodeOptions:
+    """The first profile that matches, else the default one."""
+    return next((each for each in profiles if topic_matches(each.match, event_type)), NodeOptions())
+
+
+def fields_of(profile: NodeOptions) -> dict[str, str]:
+    """A profile as the fields of `pubsub#node_config` (XEP-0060 §16.4.4)."""
+    fields = {
+        "persist_items": _flag(profile.persist_items),
+        "max_items": str(profile.max_items),
+        "access_model": profile.access_model,
+        "publish_model": profile.publish_model,
+        "send_last_published_item": profile.send_last_published_item,
+        "notify_retract": _flag(profile.notify_retract),
+        "deliver_payloads": _flag(profile.deliver_payloads),
+        "deliver_notifications": "1",
+    }
+    if profile.title:
+        fields["title"] = profile.title
+    if profile.description:
+        fields["description"] = profile.description
+    if profile.item_expire:
+        fields["item_expire"] = str(profile.item_expire)
+    return {f"pubsub#{name}": value for name, value in fields.items()}
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
+
+
+class Nodes:
+    """The nodes of one service."""
+
+    def __init__(self, stream: Stream, profiles: Sequence[NodeOptions]) -> None:
+        self._stream = stream
+        self._profiles = profiles
+        self._offered: set[str] | None = None  # fields of the service's default form
+        self._makes_missing = False
+        self.differences: dict[str, list[Difference]] = {}
+
+    async def ensure(self, node: str, event_type: str) -> Node:
+        """Make the node if it is missing, and look at it if it is there; harmless beside another maker.
+
+        Raises `ErrorAnswer` (no right, no such service) or `NoAnswer`.
+        """
+        if self._offered is None:
+            await self._negotiate()
+        profile = profile_of(self._profiles, event_type)
+        wanted = fields_of(profile)
+        made = await self._create(node, wanted)
+        found = await self._read_back(node, wanted)
+        if made or found is not None:
+            await self._admit(node, profile.readers)
+        access = (found or {}).get("pubsub#access_model", profile.access_model)
+        return Node(
+            name=node,
+            persistent=(found or wanted).get("pubsub#persist_items", _flag(profile.persist_items))
+            not in ("0", "false"),
+            max_items=_count((found or wanted).get("pubsub#max_items", ""), profile.max_items),
+            made=made,
+            guard=_guard(access) if self._makes_missing else "",
+        )
+
+    async def _negotiate(self) -> None:
+        try:
+            form = await self._stream.ask("get", self._stream.service, requests.default_configuration())
+            self._offered = set(requests.read_form(form)) or set(fields_of(NodeOptions()))
+        except ErrorAnswer:
+            # COMPAT: a service need not tell its defaults (XEP-0060 §8.3); these are the ones that every one knows.
+            self._offered = {f"pubsub#{name}" for name in ("persist_items", "max_items", "access_model")}
+        try:
+            info = await self._stream.ask("get", self._stream.service, requests.features())
+            self._makes_missing = AUTO_CREATE in requests.read_features(info)
+        except ErrorAnswer:
+            self._makes_missing = True
+
+    async def _create(self, node: str, wanted: dict[str, str]) -> bool:
+        offered = {name: value for name, value in wanted.items() if name in (self._offered or ())}
+        tries = [offered, *({**offered, "pubsub#max_items": cap} for cap in _CAPS)]
+        for fields in tries:
+            try:
+                await self._stream.ask("set", self._stream.service, requests.create(node, fields))
+                return True
+            except ErrorAnswer as error:
+                if error.reply.name == "conflict":
+                    return False
+                if error.reply.name not in _REFUSES_OPTIONS or fields is tries[-1]:
+                    raise
+        return False
+
+    async def _read_back(self, node: str, wanted: dict[str, str]) -> dict[str, str] | None:
+        """The node's configuration, and note what differs; None when it may not be read, as it is somebody else's."""
+        try:
+            answer = await self._stream.ask("get", self._stream.service, requests.configuration(node))
+        except ErrorAnswer as error:
+            self._note(node, [Difference(node, "configuration", "ours to read", str(error.reply))])
+            return None
+        found = {name: (values or [""])[0] for name, values in requests.read_form(answer).items()}
+        self._note(
+            node,
+            [
+                Difference(node, name.partition("#")[2], value, found.get(name, "not offered"))
+                for name, value in wanted.items()
+                if _differs(name, value, found)
+            ],
+        )
+        return found
+
+    async def _admit(self, node: str, readers: Sequence[str]) -> None:
+        """Readers become members (XEP-0060 §4.1). What the service does not take is a difference."""
+        for reader in readers:
+            try:
+                request = requests.affiliations(node, {reader: "member"})
+                await self._stream.ask("set", self._stream.service, request)
+            except ErrorAnswer as error:
+                self._note(node, [Difference(node, "readers", reader, str(error.reply))], keep=True)
+            else:
+                if "@" not in reader:
+                    # Measured: Prosody and ejabberd compare bare JIDs, so a domain admits nobody there.
+                    text = "the service may admit bare JIDs only"
+                    self._note(node, [Difference(node, "readers", reader, text)], keep=True)
+
+    def _note(self, node: str, found: list[Difference], *, keep: bool = False) -> None:
+        both = [*(self.differences.get(node, []) if keep else []), *found]
+        if not both:
+            self.differences.pop(node, None)
+            return
+        self.differences[node] = both
+        for each in found:
+            log.info("node %s: %s is %s, not %s", node, each.option, each.got, each.wanted)
+
+
+def _guard(access_model: str) -> str:
+    form = requests.form(requests.PUBLISH_OPTIONS, {"pubsub#access_model": access_model})
+    return f"<publish-options>{form}</publish-options>"
+
+
+def _count(text: str, otherwise: int) -> int:
+    if text == "max":
+        return otherwise
+    return int(text) if text.isdigit() and int(text) > 0 else otherwise
+
+
+_HARMLESS_IF_MISSING = {
+    "pubsub#publish_model", "pubsub#send_last_published_item", "pubsub#notify_retract", "pubsub#deliver_payloads",
+    "pubsub#deliver_notifications", "pubsub#title", "pubsub#description",
+}  # fmt: skip
+"""Options whose absence from the service's form changes nothing that was promised."""
+
+
+def _differs(name: str, wanted: str, found: dict[str, str]) -> bool:
+    if name not in found:
+        return name not in _HARMLESS_IF_MISSING
+    same = {"1": ("1", "true"), "0": ("0", "false")}.get(wanted, (wanted,))
+    return found[name] not in same

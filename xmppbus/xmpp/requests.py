@@ -1,0 +1,92 @@
+"""Control requests of XEP-0030, XEP-0060 and XEP-0199 as XML, and what their answers say. Pure; not on the hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from xml.etree.ElementTree import Element
+
+from xmppbus.xmpp.stanzas import PUBSUB, attribute, element_text
+
+OWNER = f"{PUBSUB}#owner"
+NODE_CONFIG = f"{PUBSUB}#node_config"
+PUBLISH_OPTIONS = f"{PUBSUB}#publish-options"
+DATA = "jabber:x:data"
+DISCO_INFO = "http://jabber.org/protocol/disco#info"
+DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
+PING = "urn:xmpp:ping"
+
+Values = Mapping[str, str | list[str]]
+
+
+def iq(kind: str, request_id: str, sender: str, to: str, inner: str) -> bytes:
+    """A whole IQ. `sender` is empty in client mode."""
+    address = f" from='{attribute(sender)}'" if sender else ""
+    return f"<iq type='{kind}' id='{request_id}'{address} to='{attribute(to)}'>{inner}</iq>".encode()
+
+
+def form(kind: str, fields: Values) -> str:
+    """A submitted data form (XEP-0004 §3)."""
+    lines = [_field("FORM_TYPE", [kind])]
+    lines += [_field(name, [value] if isinstance(value, str) else value) for name, value in fields.items()]
+    return f"<x xmlns='{DATA}' type='submit'>{''.join(lines)}</x>"
+
+
+def _field(name: str, values: Iterable[str]) -> str:
+    inner = "".join(f"<value>{element_text(value)}</value>" for value in values)
+    return f"<field var='{attribute(name)}'>{inner}</field>"
+
+
+def create(node: str, fields: Values) -> str:
+    """Create a node and configure it at once (XEP-0060 §8.1.3)."""
+    configure = f"<configure>{form(NODE_CONFIG, fields)}</configure>" if fields else ""
+    return f"<pubsub xmlns='{PUBSUB}'><create node='{attribute(node)}'/>{configure}</pubsub>"
+
+
+def configuration(node: str) -> str:
+    """Ask for a node's configuration, as its owner (§8.2.1)."""
+    return f"<pubsub xmlns='{OWNER}'><configure node='{attribute(node)}'/></pubsub>"
+
+
+def default_configuration() -> str:
+    """Ask how new nodes are configured (§8.3)."""
+    return f"<pubsub xmlns='{OWNER}'><default/></pubsub>"
+
+
+def affiliations(node: str, wanted: Mapping[str, str]) -> str:
+    """Change affiliations, JID to affiliation (§8.9.2)."""
+    inner = "".join(f"<affiliation jid='{attribute(jid)}' affiliation='{each}'/>" for jid, each in wanted.items())
+    return f"<pubsub xmlns='{OWNER}'><affiliations node='{attribute(node)}'>{inner}</affiliations></pubsub>"
+
+
+def item(node: str, item_id: str) -> str:
+    """Ask for one item (§6.5.8)."""
+    inner = f"<items node='{attribute(node)}'><item id='{attribute(item_id)}'/></items>"
+    return f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>"
+
+
+def features() -> str:
+    """Ask what a service can do (XEP-0030 §3)."""
+    return f"<query xmlns='{DISCO_INFO}'/>"
+
+
+def item_ids(node: str) -> str:
+    """Ask for the ids of a node's items, without their payloads (§5.5)."""
+    return f"<query xmlns='{DISCO_ITEMS}' node='{attribute(node)}'/>"
+
+
+def read_form(answer: Element) -> dict[str, list[str]]:
+    """The fields of the first data form in an answer, by name."""
+    return {
+        field.get("var", ""): [value.text or "" for value in field.findall(f"{{{DATA}}}value")]
+        for field in answer.iter(f"{{{DATA}}}field")
+    }
+
+
+def read_features(answer: Element) -> set[str]:
+    """The features in an answer to `features`."""
+    return {each.get("var", "") for each in answer.iter(f"{{{DISCO_INFO}}}feature")}
+
+
+def read_item_ids(answer: Element) -> set[str]:
+    """The ids in an answer to `item_ids`."""
+    return {each.get("name", "") for each in answer.iter(f"{{{DISCO_ITEMS}}}item")}
