@@ -11,6 +11,7 @@ from tests.support.conversation import (
     ids,
     ids_asked_for,
     ids_by_disco,
+    listening,
     log_in,
     of_node,
     publish_request,
@@ -43,7 +44,7 @@ async def test_several_items_in_one_publish_are_lost_by_prosody_and_refused_by_e
 
 async def test_an_item_id_used_again_overwrites_and_notifies_again(server: Server, bus: RawStream, node: str) -> None:
     await create_node(bus, server.pubsub_service, node)
-    async with await log_in(server, "listener@localhost") as listener:
+    async with await listening(server, node) as listener:
         await subscribe(listener, server.pubsub_service, node)
         for text in ("first", "second"):
             await publish(bus, server.pubsub_service, node, "1", SMALL.replace("small", text))
@@ -56,7 +57,7 @@ async def test_eviction_is_silent_on_prosody_and_retracted_to_everybody_on_ejabb
     server: Server, bus: RawStream, node: str
 ) -> None:
     await create_node(bus, server.pubsub_service, node, {"max_items": "2"})
-    async with await log_in(server, "listener@localhost") as listener:
+    async with await listening(server, node) as listener:
         await subscribe(listener, server.pubsub_service, node)
         for number in range(4):
             await publish(bus, server.pubsub_service, node, str(number), SMALL)
@@ -69,7 +70,7 @@ async def test_eviction_is_silent_on_prosody_and_retracted_to_everybody_on_ejabb
 
 async def test_eviction_is_silent_everywhere_without_notify_retract(server: Server, bus: RawStream, node: str) -> None:
     await create_node(bus, server.pubsub_service, node, {"max_items": "2", "notify_retract": "0"})
-    async with await log_in(server, "listener@localhost") as listener:
+    async with await listening(server, node) as listener:
         await subscribe(listener, server.pubsub_service, node)
         for number in range(4):
             await publish(bus, server.pubsub_service, node, str(number), SMALL)
@@ -91,7 +92,7 @@ async def test_pipelined_publishes_are_stored_and_notified_in_sending_order(
 ) -> None:
     await create_node(bus, server.pubsub_service, node, {"max_items": "200"})
     sent = [str(number) for number in range(150)]
-    async with await log_in(server, "listener@localhost") as listener:
+    async with await listening(server, node) as listener:
         await subscribe(listener, server.pubsub_service, node)
         await asyncio.gather(*(publish(bus, server.pubsub_service, node, item_id, SMALL) for item_id in sent))
         await told(listener, node, sent[-1])
@@ -121,7 +122,7 @@ async def test_no_item_is_sent_at_subscription_when_it_is_switched_off(
     fields = {"send_last_published_item": "never"} if server.name == "ejabberd" else {}
     await create_node(bus, server.pubsub_service, node, fields)
     await publish(bus, server.pubsub_service, node, "1", SMALL)
-    async with await log_in(server, "listener@localhost") as listener:
+    async with await listening(server, node) as listener:
         await subscribe(listener, server.pubsub_service, node)
         await publish(bus, server.pubsub_service, node, "2", SMALL)
         await told(listener, node, "2")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from tests.support.conversation import PING, SMALL, connect, ids, log_in, publish_request, refusal
+from tests.support.conversation import PING, SMALL, connect, ids, listening, log_in, publish_request, refusal
 from tests.support.raw import RawError, RawStream
 from tests.support.raw_pubsub import create_node, delete_node, form, items, node_configuration, publish, subscribe
 from tests.support.raw_xml import PUBSUB, PUBSUB_OWNER, Stanza
@@ -24,7 +24,7 @@ async def error_of(stream: RawStream, service: str, inner: str) -> tuple[str, st
         take(stanza)
 
     with contextlib.ExitStack() as stack:
-        stream._take_iq = keep  # type: ignore[method-assign]
+        stream._take_iq = keep  # type: ignore[method-assign]  # RawError leaves the error's type out
         stack.callback(lambda: setattr(stream, "_take_iq", take))
         condition = await refusal(stream.iq("set", service, inner))
     error = next(child for child in answers[-1].element if child.tag.endswith("}error"))
@@ -256,19 +256,15 @@ async def test_subscriptions_have_one_option_on_prosody_and_none_on_ejabberd(
     server: Server, bus: RawStream, node: str
 ) -> None:
     await create_node(bus, server.pubsub_service, node)
-    async with await log_in(server, "listener@localhost") as listener:
+    async with await listening(server, node) as listener:
         await subscribe(listener, server.pubsub_service, node)
-        asking = listener.iq("get", server.pubsub_service, options_request(node))
+        inner = f"<options node='{node}' jid='{node}@localhost'/>"
+        asking = listener.iq("get", server.pubsub_service, f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>")
         if server.name == "ejabberd":
             assert await refusal(asking) == "feature-not-implemented"
         else:
             fields = {field.get("var") for field in (await asking).element.iter("{jabber:x:data}field")}
             assert fields == {"FORM_TYPE", "pubsub#include_body"}
-
-
-def options_request(node: str) -> str:
-    """Ask for the options of the listener's subscription (XEP-0060 §6.3)."""
-    return f"<pubsub xmlns='{PUBSUB}'><options node='{node}' jid='listener@localhost'/></pubsub>"
 
 
 async def test_stock_limits_slow_a_client_down_and_not_a_component(server_name: str, own_server: ServerFactory) -> None:

@@ -24,6 +24,13 @@ async def log_in(server: Server, jid: str) -> RawStream:
     return await account(server.host, server.c2s_port, jid, server.accounts[jid])
 
 
+async def listening(server: Server, node: str) -> RawStream:
+    """The stream of an account that subscribes to this node only: ejabberd sends last items at every log-in."""
+    jid = f"{node}@{server.domain}"
+    await server.create_account(jid, "listening")
+    return await log_in(server, jid)
+
+
 async def refusal(coroutine: Any) -> str:
     """The condition with which a request is refused."""
     with pytest.raises(RawError) as caught:

@@ -141,7 +141,7 @@ class Ejabberd(StartedServer):
                 json.dumps(arguments).encode(),
                 {"Content-Type": "application/json"},
             )
-            with urllib.request.urlopen(request, timeout=API_TIMEOUT) as answer:  # noqa: S310 - our own server on loopback
+            with urllib.request.urlopen(request, timeout=API_TIMEOUT) as answer:  # noqa: S310  # our own server on loopback
                 return json.load(answer)
 
         return await asyncio.to_thread(call)

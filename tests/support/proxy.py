@@ -228,7 +228,7 @@ def cut_in_a_stanza(proxy: Proxy, dice: random.Random) -> None:
     proxy.to_server.cut_after = dice.randrange(1, 3_000)
 
 
-def cut_before_an_answer(proxy: Proxy, dice: random.Random) -> None:  # noqa: ARG001 - one signature for all
+def cut_before_an_answer(proxy: Proxy, _dice: random.Random) -> None:
     """The server has stored an item; its yes does not arrive."""
     proxy.to_bus.cut_before = b"result"
 
@@ -258,12 +258,12 @@ def delay(proxy: Proxy, dice: random.Random) -> None:
     proxy.to_bus.latency = proxy.to_server.latency = dice.uniform(0.01, 0.3)
 
 
-def reset(proxy: Proxy, dice: random.Random) -> None:  # noqa: ARG001 - one signature for all
+def reset(proxy: Proxy, _dice: random.Random) -> None:
     """RST now."""
     proxy.reset()
 
 
-def finish(proxy: Proxy, dice: random.Random) -> None:  # noqa: ARG001 - one signature for all
+def finish(proxy: Proxy, _dice: random.Random) -> None:
     """FIN now."""
     proxy.finish()
 

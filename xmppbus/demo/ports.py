@@ -21,7 +21,7 @@ def free_port() -> int:
     """
     last = int(_EPHEMERAL_RANGE.read_text().split()[0]) if _EPHEMERAL_RANGE.exists() else 32_768
     for _ in range(PORT_TRIES):
-        port = random.randrange(_FIRST_PORT, last)  # noqa: S311 - not a secret
+        port = random.randrange(_FIRST_PORT, last)  # noqa: S311  # not a secret
         if port not in _given and is_free(port):
             _given.add(port)
             return port

@@ -149,6 +149,7 @@ class PrivateProsody:
 
 
 def make_certificate(directory: Path, names: Sequence[str]) -> None:
+    """Write a self-signed certificate for these DNS names: certificate.pem, and its key in key.pem."""
     alternatives = ",".join(f"DNS:{name}" for name in names)
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-days", str(CERTIFICATE_DAYS), "-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={alternatives}"]

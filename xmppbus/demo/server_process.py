@@ -72,7 +72,7 @@ class ServerProcess:
             return
         self._child.terminate()
         deadline = monotonic() + timeout
-        while self._child.poll() is None and monotonic() < deadline:  # noqa: ASYNC110 - a process sets no event
+        while self._child.poll() is None and monotonic() < deadline:  # noqa: ASYNC110  # a process sets no event
             await asyncio.sleep(_POLL_S)
         self.kill()
 
