@@ -209,6 +209,15 @@ async def test_a_dead_delivery_may_be_dropped(journal: SqliteJournal) -> None:
     assert await journal.fates(1) == []
 
 
+async def test_what_was_put_back_to_waiting_stays_so_after_a_restart(open_journal: OpenJournal) -> None:
+    """And what is accepted then waits behind it."""
+    async with open_journal() as journal:
+        assert await journal.retry_dead(await _three_dead(journal)) == 3
+    async with open_journal() as journal:
+        await journal.append([routed("later", "t.0")])
+        assert await deliver_all(journal) == ["0", "later", "1", "2"]
+
+
 # --- replay -----------------------------------------------------------------------------------------------------------
 
 

@@ -203,6 +203,8 @@ class Ledger:
             self.execute("wait_again", {"new": self.counts.delivery, "old": delivery})
             self.effects.waiting[place] += 1
             number += 1
+        # AUTOINCREMENT takes note of rows that are inserted, not of those whose id changes.
+        self.execute("note_highest_delivery", (self.counts.delivery,))
         return number
 
     # --- forgetting ---------------------------------------------------------------------------------------------------

@@ -31,6 +31,9 @@ SELECT id, place FROM delivery WHERE state = 2 AND id IN (SELECT value FROM json
 -- name: wait_again
 UPDATE delivery SET id = :new, state = 0, again = 1, settled = NULL WHERE id = :old;
 
+-- name: note_highest_delivery
+UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'delivery';
+
 -- name: drop_deliveries
 DELETE FROM delivery WHERE id IN (SELECT value FROM json_each(?));
 
