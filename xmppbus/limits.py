@@ -91,6 +91,9 @@ WAL_BYTES = 16 * MIB
 ROOM_SECONDS = 0.05
 """How often the journal's size is measured while it is far from its bound."""
 
+ROOM_PRUNE_SECONDS = 0.01
+"""How long a commit may look for entries to forget when the journal is at its bound; the next one goes on."""
+
 NAME_BYTES = 80
 """What a name costs on disk; names may take a quarter of the journal's bound."""
 
@@ -298,6 +301,11 @@ CHECK_DAEMON_SECONDS = 10.0
 SERVER_START_SECONDS = 20.0
 SERVER_STOP_SECONDS = 5.0
 """Prosody takes 0.07 s to open its ports and 0.02 s to end; the rest is for a machine that is busy."""
+
+DEMO_POLL_SECONDS = 0.05
+DEMO_TRICKLE_SECONDS = 1.5
+SUBSCRIBE_AGAIN_SECONDS = 0.2
+"""The demonstration: how often it looks whether the bus is up, publishes, and asks for a node that is not there yet."""
 
 PORT_TRIES = 200
 """Ports tried before none is said to be free: on a machine where so many in a row are taken, more are no help."""
