@@ -227,6 +227,9 @@ HTTP_LINGER_SECONDS = 2.0
 HTTP_WRITE_SECONDS = 10.0
 """A client that does not read its answer for so long is cut off."""
 
+HTTP_UNREAD_BYTES = 64 * KIB
+"""Of answers that a client has not read yet: above it, its next request waits."""
+
 HTTP_ADDRESSES = 65_536
 """Addresses whose rate of requests is remembered; about 100 bytes each."""
 

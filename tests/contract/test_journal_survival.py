@@ -132,6 +132,13 @@ async def test_a_file_that_is_no_journal_is_left_alone(open_journal: OpenJournal
             await open_journal().__aenter__()
 
 
+async def test_a_place_where_no_journal_can_be_is_named(tmp_path: Path) -> None:
+    """Here a file stands where the directory should be."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalFailed, match=r"file/journal\.db"):
+        await SqliteJournal(tmp_path / "file" / "journal.db").__aenter__()
+
+
 async def test_an_event_that_the_disk_has_changed_is_never_delivered(open_journal: OpenJournal, tmp_path: Path) -> None:
     """A flipped bit is noticed."""
     async with open_journal() as journal:
@@ -260,7 +267,8 @@ async def test_a_failing_disk_stops_the_journal_and_acknowledges_nothing(open_jo
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert "disk" in str(failed.value)
-        assert isinstance(await journal.failed, JournalFailed)
+        with pytest.raises(JournalFailed):
+            await journal.failed
         with pytest.raises(JournalFailed):
             await journal.append([routed("after")])
         status = await journal.status()

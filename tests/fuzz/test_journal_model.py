@@ -338,7 +338,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournalModel = JournalMachine.TestCase
 TestJournalModel.settings = settings(
-    max_examples=int(os.environ.get("XMPPBUS_FUZZ_RUNS", "60")),
+    max_examples=int(os.environ.get("XMPPBUS_FUZZ_RUNS", "40")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -13,6 +13,7 @@ from xmppbus.errors import JournalFailed, JournalHeld
 from xmppbus.route import Target
 from xmppbus.stores import queries
 from xmppbus.stores.ledger import Counts
+from xmppbus.stores.reserve import Reserve
 
 SCHEMAS = 1
 _APPLICATION = 0x78627573  # "xbus": what `file journal.db` shows
@@ -62,8 +63,11 @@ class Lock:
 
 def make_private(path: Path) -> None:
     """The journal's directory and file, for their owner only: events are people's data. Keeps what exists."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise JournalFailed(f"{path} can't be opened as a journal: {error.strerror}") from error
 
 
 def connect(path: Path, cache_bytes: int) -> sqlite3.Connection:
@@ -91,8 +95,18 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_writer(path: Path) -> Opened:
+def open_writer(path: Path, reserve: Reserve) -> Opened:
     """Open or make the journal. Raises `JournalFailed` for a file that is none, or of a newer xmppbus."""
+    try:
+        return _open_writer(path)
+    except JournalFailed:
+        # A full disk may lack even the little that opening takes. What was set aside is enough to go on delivering.
+        if not reserve.give_back():
+            raise
+        return _open_writer(path)
+
+
+def _open_writer(path: Path) -> Opened:
     try:
         connection = connect(path, limits.WRITER_CACHE_BYTES)
         try:

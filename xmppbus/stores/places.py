@@ -59,6 +59,9 @@ class Schedule:
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
 
+    def __len__(self) -> int:
+        return len(self._places)
+
     def __getitem__(self, place: int) -> Place:
         return self._places[place]
 

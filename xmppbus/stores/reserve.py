@@ -33,6 +33,8 @@ class Reserve:
             return False
         return True
 
-    def give_back(self) -> None:
-        """Let the journal have the space."""
+    def give_back(self) -> bool:
+        """Let the journal have the space; False when there was none."""
+        there = self._path.exists()
         self._path.unlink(missing_ok=True)
+        return there

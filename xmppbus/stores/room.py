@@ -8,7 +8,8 @@ from xmppbus import limits
 from xmppbus.stores.ledger import Ledger
 from xmppbus.stores.reader import prunable
 
-_EVER = 2**62
+EVER = 2**62
+"""Later than every sequence and every moment."""
 
 
 class Room:
@@ -44,14 +45,17 @@ class Room:
         return self.refusal
 
     def _prune(self, ledger: Ledger) -> bool:
-        """Forget one slice of the oldest that was settled; whether that made room."""
+        """Forget the oldest that was settled, for as long as senders may wait for it; whether that made room."""
         excess = ledger.counts.names - self.most_names
         if excess > 0:
-            ledger.prune_names(min(excess, limits.SCAN_EVENTS))
-        parameters = {"after": self._pruned_to, "before": _EVER, "limit": limits.SCAN_EVENTS}
-        found = prunable(ledger.connection, parameters)
-        self._pruned_to = 0 if found.end else found.scanned
-        if found.sequences:
-            ledger.prune(str(found.sequences))
-        self.used_bytes = ledger.used_bytes()
+            ledger.prune_names(min(excess, limits.PRUNE_EVENTS))
+        deadline = time.monotonic() + limits.ROOM_PRUNE_SECONDS
+        end = False
+        while not end and self.used_bytes >= self.most_bytes and time.monotonic() < deadline:
+            parameters = {"after": self._pruned_to, "before": EVER, "limit": limits.PRUNE_EVENTS}
+            found = prunable(ledger.connection, parameters)
+            end, self._pruned_to = found.end, 0 if found.end else found.scanned
+            if found.sequences:
+                ledger.prune(str(found.sequences))
+                self.used_bytes = ledger.used_bytes()
         return self.used_bytes < self.most_bytes

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from xmppbus import limits
-from xmppbus.errors import JournalFailed
 from xmppbus.interfaces import Clock
 from xmppbus.journal import (
     Appended,
@@ -37,21 +36,18 @@ from xmppbus.stores.operations import (
     Claim,
     DropDead,
     MoveCursor,
-    Prune,
-    PrunePlaces,
     Replaying,
     RetryDead,
     Settlement,
 )
 from xmppbus.stores.places import Schedule
+from xmppbus.stores.pruning import Pruner, slices
 from xmppbus.stores.reader import Reader
 from xmppbus.stores.reserve import Reserve
-from xmppbus.stores.room import Room
+from xmppbus.stores.room import EVER, Room
 from xmppbus.stores.rows import milliseconds, moment_of
 from xmppbus.stores.settling import claim_of, sort_out
 from xmppbus.stores.writer import Done, Writer
-
-_EVER = 2**62
 
 
 def _now() -> datetime:
@@ -87,6 +83,7 @@ class SqliteJournal:
         self._ledger: Ledger
         self._room: Room
         self._writer: Writer
+        self._pruner: Pruner
         self._reader: Reader
         self._changes: Changes
 
@@ -96,7 +93,8 @@ class SqliteJournal:
         await asyncio.to_thread(opening.make_private, self.path)
         self._lock.take()
         try:
-            opened = await asyncio.to_thread(opening.open_writer, self.path)
+            reserve = Reserve(self.path.with_name(self.path.name + ".reserve"))
+            opened = await asyncio.to_thread(opening.open_writer, self.path, reserve)
             self._changes = Changes()
             self._ledger = Ledger(opened.connection, opened.counts, opened.places)
             self._room = Room(self.most_bytes, opened.used_bytes)
@@ -107,8 +105,8 @@ class SqliteJournal:
             self._newest = opened.counts.newest
             self._reader = Reader()
             await self._reader.open(self.path)
-            reserve = Reserve(self.path.with_name(self.path.name + ".reserve"))
             self._writer = Writer(self._ledger, reserve, self._room, self._moment, self._committed)
+            self._pruner = Pruner(self._reader, self._writer, self._room, opened.counts, self._schedule)
             self._writer.start()
         except BaseException:
             self._lock.release()
@@ -124,8 +122,8 @@ class SqliteJournal:
         self._lock.release()
 
     @property
-    def failed(self) -> asyncio.Future[JournalFailed]:
-        """Done with the reason once the disk has failed: from then on the journal answers nothing else."""
+    def failed(self) -> asyncio.Future[None]:
+        """Raises `JournalFailed` once the disk has failed: from then on the journal answers nothing else."""
         return self._writer.failed
 
     def _moment(self) -> int:
@@ -202,7 +200,7 @@ class SqliteJournal:
             if size >= limits.READ_BYTES:
                 self._changes.look_again()
                 break
-            slice_ = await self._reader.ask(self._reader.slice, position, _EVER, limit - len(found), wanted)
+            slice_ = await self._reader.ask(self._reader.slice, position, EVER, limit - len(found), wanted)
             found += slice_.entries
             size += sum(len(entry.event.encoded) for entry in slice_.entries)
             position = max(position, slice_.scanned)
@@ -241,7 +239,7 @@ class SqliteJournal:
     async def dead(self, match: Sequence[Match], limit: int) -> list[tuple[Fate, Entry]]:
         """Dead deliveries with their entries, newest first."""
         found: list[tuple[Fate, Entry]] = []
-        before = _EVER
+        before = EVER
         while before and len(found) < limit:
             more, before = await self._reader.ask(self._reader.dead, tuple(match), before, limit - len(found))
             found += more
@@ -257,7 +255,7 @@ class SqliteJournal:
         now = self._time()
         shown = [place for place in self._schedule if place.waiting > 0 or place.stop]
         found = []
-        for part in _slices(shown, limits.RUN_EVENTS):
+        for part in slices(shown, limits.RUN_EVENTS):
             oldest = await self._reader.ask(self._reader.oldest, [place.id for place in part])
             for place, stamp in zip(part, oldest, strict=True):
                 when = None if stamp is None else moment_of(stamp)
@@ -322,37 +320,7 @@ class SqliteJournal:
 
         In small commits, between which appends go on. Call it now and then.
         """
-        self._room.used_bytes = await self._reader.ask(self._reader.used_bytes)
-        pruned = await self._prune_before(self._moment() - int(self.keep_days * 86_400_000), tight=False)
-        if self._room.tight:
-            pruned += await self._prune_before(_EVER, tight=True)
-        while (excess := self._ledger.counts.names - self._room.most_names) > 0:
-            before = self._ledger.counts.names
-            await self._writer.submit(Prune((), min(excess, limits.PRUNE_EVENTS)))
-            if self._ledger.counts.names == before:
-                break  # the others belong to entries that are still there
-        await self._prune_places()
-        return pruned
-
-    async def _prune_before(self, before: int, *, tight: bool) -> int:
-        pruned, position, end = 0, 0, False
-        while not end and (self._room.tight or not tight):
-            sequences, position, end = await self._reader.ask(self._reader.prunable, position, before)
-            for part in _slices(sequences, limits.PRUNE_EVENTS):
-                if self._room.tight or not tight:
-                    forgotten, self._room.used_bytes = await self._writer.submit(Prune(part, 0))
-                    pruned += forgotten
-        return pruned
-
-    async def _prune_places(self) -> None:
-        """Forget places that nothing names any more, once they are so many that the bound on them comes near."""
-        if sum(1 for _ in self._schedule) < limits.NODES // 2:
-            return
-        newest = self._ledger.counts.delivery
-        idle = [(place.id, place.target) for place in self._schedule if place.waiting == 0 and not place.stop]
-        used = await self._reader.ask(self._reader.places_used)
-        for part in _slices([each for each in idle if each[0] not in used], limits.PRUNE_EVENTS):
-            await self._writer.submit(PrunePlaces(part, newest))
+        return await self._pruner.prune(self._moment() - int(self.keep_days * 86_400_000))
 
     # --- after a commit -----------------------------------------------------------------------------------------------
 
@@ -400,7 +368,3 @@ class SqliteJournal:
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _slices(whole: list[Any], size: int) -> Iterable[list[Any]]:
-    return (whole[start : start + size] for start in range(0, len(whole), size))

@@ -58,7 +58,7 @@ class Writer:
         self._closing = False
         self._commits = 0
         self.refusal = ""  # why nothing is accepted at the moment
-        self.failed: asyncio.Future[JournalFailed] = self._loop.create_future()
+        self.failed: asyncio.Future[None] = self._loop.create_future()
         self._failure: JournalFailed | None = None
 
     def start(self) -> None:
@@ -89,10 +89,15 @@ class Writer:
         going = True
         while going:
             batch, going = self._take()
-            if batch:
-                self._write(batch)
-            if self.refusal:
-                self._check_reserve()
+            try:
+                if batch:
+                    self._write(batch)
+                if self.refusal:
+                    self._check_reserve()
+            except Exception as error:  # a bug here must stop the house, not leave it waiting for ever
+                log.exception("the journal's writer has a bug")
+                self._failed(error)
+                self._tell(Effects(), [Done(operation, self._failure) for operation in batch])
 
     def _take(self) -> tuple[list[Operation], bool]:
         """All that waits, up to the bounds of a commit; False when nothing more will come."""
@@ -198,7 +203,7 @@ class Writer:
                 if not operation.needs_room:
                     self._queue.put(operation)
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
         self._failure = JournalFailed(f"the journal's disk failed: {error} ({name}). Check the disk and the directory.")
         self.refusal = str(self._failure)
@@ -226,7 +231,8 @@ class Writer:
             else:
                 operation.future.set_result(result)
         if self._failure and not self.failed.done():
-            self.failed.set_result(self._failure)
+            self.failed.set_exception(self._failure)
+            self.failed.exception()  # seen: nobody is obliged to wait for it
 
 
 def _is_full(error: Exception) -> bool:
