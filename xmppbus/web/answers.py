@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
 
+from xmppbus import limits
 from xmppbus.errors import Refused
 
 JSON = b"Content-Type: application/json\r\n"
@@ -54,7 +55,7 @@ class Answer:
         transport.write(
             b"%s%sContent-Length: %d\r\n%s\r\n%s" % (line, _date_line(), len(self.body), self.headers, body)
         )
-        if request.protocol.writing_paused:
+        if transport.get_write_buffer_size() > limits.HTTP_UNREAD_BYTES:
             await request.writer.drain()
 
     async def write_eof(self) -> None:
