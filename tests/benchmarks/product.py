@@ -31,6 +31,10 @@ def program() -> str:
     return str(Path(sys.executable).with_name("xmppbus"))
 
 
+class NotSettled(Exception):
+    """A delivery is not delivered (yet)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """Where the daemon finds its XMPP server. A port that nobody listens on makes it a daemon whose server is down."""
@@ -172,7 +176,7 @@ class Product:
         """Wait until at most so many deliveries wait. The question is asked seldom: it costs the daemon something."""
         deadline = time.monotonic() + timeout
         while (waiting := self.status()["journal"]["waiting"]) > most:
-            if time.monotonic() > deadline:
+            if time.monotonic() + poll > deadline:
                 raise TimeoutError(f"{waiting} deliveries still wait after {timeout} s: {self.status()}")
             time.sleep(poll)
 
@@ -199,7 +203,7 @@ def settled_time(shown: Mapping[str, Any]) -> float:
     """The settle time in what `xmppbus show --json` says of an event with one delivery."""
     (delivery,) = shown["deliveries"]
     if delivery["state"] != "delivered":
-        raise RuntimeError(f"not delivered: {delivery}")
+        raise NotSettled(f"not delivered: {delivery}")
     return datetime.fromisoformat(delivery["settled"]).timestamp()
 
 
