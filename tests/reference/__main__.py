@@ -1,9 +1,9 @@
 """Write every generated page."""
 
-from tests.reference import config_page
+from tests.reference import commands_page, config_page
 from tests.reference.pages import REFERENCE
 
-PAGES = {"config.md": config_page.page}
+PAGES = {"commands.md": commands_page.page, "config.md": config_page.page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from xmppbus.cli.desk import Action, Desk, Names, Terminal, encode
-from xmppbus.cli.main import HOUSE_COMMANDS, command_line
+from xmppbus.cli.main import HOUSE_COMMANDS, command_line, help_width
 from xmppbus.errors import BusError, Exit, Refused
 from xmppbus.house import House
 from xmppbus.inputs.visitor import Facts, Role
@@ -70,7 +70,7 @@ class Answerer:
                     list(arguments),
                     "xmppbus",
                     standalone_mode=False,
-                    terminal_width=min(desk.width, 100),
+                    terminal_width=help_width(desk.width),
                     color=desk.colours(),
                 )
         except click.ClickException as error:

@@ -53,7 +53,7 @@ def listen(patterns: tuple[str, ...], since: str | None, count: int | None, name
     \b
     Example:
       xmppbus listen 'disk.#' 'user.*' --since 1h
-      xmppbus listen --name backup --json | while read -r line; do echo "$line" >> events; done
+      xmppbus listen --name backup --json >> events
     """
 
     async def action(desk: Desk) -> int:

@@ -49,11 +49,18 @@ class LocalTerminal:
         """As `Terminal` says."""
 
 
+def terminal_width() -> int:
+    """Columns; 80 where there is no terminal."""
+    for number in (1, 2):
+        if os.isatty(number):
+            return os.get_terminal_size(number).columns or 80
+    return 80
+
+
 def local_desk() -> Desk:
     """Whoever types may do what the file system lets them do."""
     terminals = (os.isatty(0), os.isatty(1), os.isatty(2))
-    width = os.get_terminal_size(1).columns if terminals[1] else 80
-    facts = Facts(terminals, width, os.getcwd() if os.path.exists(".") else "", dict(os.environ))
+    facts = Facts(terminals, terminal_width(), os.getcwd() if os.path.exists(".") else "", dict(os.environ))
     role = Role(os.geteuid(), admin=True, publish=True, listen=True)
     return Desk(LocalTerminal(), facts, role, Names(), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ _MODULES = {"token": "tokens"}
 
 _EXAMPLE = "\b\nExample:"
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 class Commands(click.Group):
@@ -49,7 +50,7 @@ class Commands(click.Group):
 
 def example_last(command: click.Command) -> click.Command:
     """A command whose help ends with its example, behind the options: where the eye is when it has been printed."""
-    text, mark, example = (command.help or "").partition(_EXAMPLE)
+    text, mark, example = inspect.cleandoc(command.help or "").partition(_EXAMPLE)
     if mark:
         command.help, command.epilog = text.rstrip(), mark + example
     for each in getattr(command, "commands", {}).values():
@@ -89,9 +90,14 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  
         ctx.exit()
 
 
+def help_width(columns: int) -> int:
+    """Of help texts: long lines are hard to read."""
+    return min(max(40, columns), 100)
+
+
 def run_locally(arguments: Sequence[str] | None = None) -> int:
     """Without a daemon; the exit code."""
-    from xmppbus.cli.local import carry_out
+    from xmppbus.cli.local import carry_out, terminal_width
 
     program = command_line([*HOUSE_COMMANDS, *LOCAL_COMMANDS])
     if "_XMPPBUS_COMPLETE" in os.environ:
@@ -99,7 +105,8 @@ def run_locally(arguments: Sequence[str] | None = None) -> int:
 
         return shell_complete(program, {}, "xmppbus", "_XMPPBUS_COMPLETE", os.environ["_XMPPBUS_COMPLETE"])
     try:
-        result = program.main(list(sys.argv[1:] if arguments is None else arguments), "xmppbus", standalone_mode=False)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        result = program.main(given, "xmppbus", standalone_mode=False, terminal_width=help_width(terminal_width()))
     except click.UsageError as error:
         error.show()
         return Exit.USAGE
