@@ -170,6 +170,9 @@ CONNECT_DEADLINE_SECONDS = 15.0
 IQ_SECONDS = 20.0
 """How long an answer may take before its outcome is unknown."""
 
+NODE_CHECK_SECONDS = 600.0
+"""How often a busy node is looked at again: somebody may have deleted it, and a server made another in its place."""
+
 PING_SECONDS = 10.0
 PING_DEADLINE_SECONDS = 10.0
 """A black hole is noticed within 30 s: one interval and one deadline."""

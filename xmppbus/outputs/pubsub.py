@@ -5,9 +5,10 @@ A place is an event type, or the node that a route names; its node has the confi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import condition
@@ -27,6 +28,18 @@ _REMADE = 2
 """How often a node that vanishes is made again within one run before its place stops."""
 
 
+_CHANGED = ("item-not-found", "conflict")
+"""What a publish is refused with when the node has gone, or is configured otherwise than when we looked (§7.1.5)."""
+
+
+class _Checked(NamedTuple):
+    """A node as it was when we looked: in which session, and until when (the loop's clock) that is good enough."""
+
+    node: Node
+    session: int
+    until: float
+
+
 class PubSub:
     """An `Output`: publishes on the nodes of one service."""
 
@@ -35,7 +48,7 @@ class PubSub:
         self._prefix = prefix
         self._clock = clock
         self._nodes = Nodes(stream, profiles)
-        self._known: dict[str, Node] = {}
+        self._checked: dict[str, _Checked] = {}
         self._opened: dict[str, int] = {}  # node -> the session in which its first publish got a yes
 
     async def __aenter__(self) -> PubSub:
@@ -56,7 +69,7 @@ class PubSub:
             "state": "up" if up else "down",
             "reason": "" if up else self._stream.status()["reason"],
             "service": self._stream.service,
-            "nodes": len(self._known),
+            "nodes": len(self._checked),
             "differences": differences,
         }
 
@@ -79,9 +92,9 @@ class PubSub:
             publishing = Publishing(self._stream, node, left, self._now(), alone=not self._is_open(node))
             unsettled = 0
             async for outcome in publishing.outcomes():
-                if outcome.condition == "item-not-found" and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
-                    # It has gone: it is made again once whatever else is in flight is resolved.
-                    self._known.pop(name, None)
+                if outcome.condition in _CHANGED and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
+                    # It is made or looked at again once whatever else is in flight is resolved.
+                    self._checked.pop(name, None)
                     self._opened.pop(name, None)
                     unsettled = unsettled or publishing.yielded
                 if not unsettled:
@@ -96,10 +109,12 @@ class PubSub:
         return self._opened.get(node.name) == self._stream.session
 
     async def _node(self, name: str, event_type: str) -> Node:
-        node = self._known.get(name)
-        if node is None:
-            node = await self._nodes.ensure(name, event_type)
-            self._known[name] = node._replace(made=False)
+        now, session = asyncio.get_running_loop().time(), self._stream.session
+        checked = self._checked.get(name)
+        if checked and checked.session == session and now < checked.until:
+            return checked.node
+        node = await self._nodes.ensure(name, event_type)
+        self._checked[name] = _Checked(node._replace(made=False), session, now + limits.NODE_CHECK_SECONDS)
         return node
 
     async def _stored(self, node: Node, deliveries: Sequence[Delivery]) -> int:
