@@ -35,18 +35,18 @@ class Publishing:
         self._outcomes: list[Outcome | None] = [None] * len(deliveries)
         self._sent = 0
         self._in_flight = 0
-        self._failed = False
+        self.failed = False  # something was refused for the place's sake, or went unanswered
         self._queued = False
         self._wake = asyncio.Event()
         self.yielded = 0
-        self.succeeded = False
+        self.session = stream.session
 
     async def outcomes(self) -> AsyncIterator[Outcome]:
         """One for each delivery, in order, as soon as those before it are known."""
         self._pump()
         while self.yielded < len(self._deliveries):
             outcome = self._outcomes[self.yielded]
-            if outcome is None and self._failed and self._in_flight == 0:
+            if outcome is None and self.failed and self._in_flight == 0:
                 outcome = UNSENT
             if outcome is None:
                 self._wake.clear()
@@ -58,7 +58,7 @@ class Publishing:
     def _pump(self) -> None:
         pipeline = self._stream.pipeline
         self._queued = False
-        while not self._failed and self._sent < len(self._deliveries) and self._in_flight < self._window:
+        while not self.failed and self._sent < len(self._deliveries) and self._in_flight < self._window:
             if not pipeline.is_open:
                 self._settle(self._sent, Outcome(Verdict.STOPPED, Unanswered.DISCONNECTED.value))
                 break
@@ -93,14 +93,13 @@ class Publishing:
         outcome = outcome_of(answer)
         self._settle(index, outcome)
         if outcome is DELIVERED:
-            self.succeeded = True
             self._window = self._full
         self._pump()
 
     def _settle(self, index: int, outcome: Outcome) -> None:
         self._outcomes[index] = outcome
         if outcome.verdict not in _GOES_ON:
-            self._failed = True
+            self.failed = True
 
 
 def outcome_of(answer: Answer) -> Outcome:

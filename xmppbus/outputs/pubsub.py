@@ -22,7 +22,6 @@ from xmppbus.xmpp import requests
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.nodes import Node, Nodes
 from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer
-from xmppbus.xmpp.stanzas import PUBSUB
 
 _REMADE = 2
 """How often a node that vanishes is made again within one run before its place stops."""
@@ -82,6 +81,7 @@ class PubSub:
                 node = await self._node(name, place)
                 stored = await self._stored(node, left)
             except (ErrorAnswer, NoAnswer) as error:
+                self._forget(name)
                 yield _not_begun(error)
                 for _ in left[1:]:
                     yield UNSENT
@@ -90,20 +90,27 @@ class PubSub:
                 yield DELIVERED
             left = left[stored:]
             publishing = Publishing(self._stream, node, left, self._now(), alone=not self._is_open(node))
-            unsettled = 0
+            # Until all of it is answered, whatever ends this has the next run look the node up again.
+            self._opened.pop(name, None)
+            again = 0
             async for outcome in publishing.outcomes():
                 if outcome.condition in _CHANGED and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
                     # It is made or looked at again once whatever else is in flight is resolved.
-                    self._checked.pop(name, None)
-                    self._opened.pop(name, None)
-                    unsettled = unsettled or publishing.yielded
-                if not unsettled:
+                    again = again or publishing.yielded
+                if not again:
                     yield outcome
-            if publishing.succeeded and not unsettled:
-                self._opened[name] = self._stream.session
-            if not unsettled:
+            if publishing.failed:
+                self._forget(name)
+            else:
+                self._opened[name] = publishing.session
+            if not again:
                 return
-            left = left[unsettled - 1 :]
+            left = left[again - 1 :]
+
+    def _forget(self, name: str) -> None:
+        """Something was refused or went unanswered: look at the node, and at what is on it, before the next publish."""
+        self._checked.pop(name, None)
+        self._opened.pop(name, None)
 
     def _is_open(self, node: Node) -> bool:
         return self._opened.get(node.name) == self._stream.session
@@ -123,34 +130,16 @@ class PubSub:
         Asked once for each session, since what was in flight when the last one ended may have been stored. Those that
         a person sends again are left out: their items may be there from the first time.
         """
-        if self._is_open(node) or node.made or not node.persistent:
+        asked = (
+            {}
+            if node.made or self._is_open(node)
+            else {each.item_id: index for index, each in enumerate(deliveries) if not each.again}
+        )
+        if not asked or not node.persistent:
             return 0
-        there = await self._item_ids(node, deliveries)
-        asked = [index for index, each in enumerate(deliveries) if not each.again and each.item_id in there]
-        return _without_again(deliveries, asked[-1] + 1) if asked else 0
-
-    async def _item_ids(self, node: Node, deliveries: Sequence[Delivery]) -> set[str]:
-        try:
-            return requests.read_item_ids(
-                await self._stream.ask("get", self._stream.service, requests.item_ids(node.name))
-            )
-        except ErrorAnswer as error:
-            if error.reply.name not in ("feature-not-implemented", "service-unavailable"):
-                raise
-        # COMPAT: a service need not list items by disco (XEP-0060 §5.5): ask for each, the newest in flight first.
-        for each in reversed(deliveries[: limits.WINDOW_ITEMS]):
-            if not each.again and await self._has_item(node, each.item_id):
-                return {each.item_id}
-        return set()
-
-    async def _has_item(self, node: Node, item_id: str) -> bool:
-        try:
-            answer = await self._stream.ask("get", self._stream.service, requests.item(node.name, item_id))
-        except ErrorAnswer as error:
-            if error.reply.name == "item-not-found":
-                return False
-            raise
-        return any(each.get("id") == item_id for each in answer.iter(f"{{{PUBSUB}}}item"))
+        answer = await self._stream.ask("get", self._stream.service, requests.items(node.name, asked))
+        found = [asked[item_id] for item_id in requests.read_item_ids(answer) if item_id in asked]
+        return _without_again(deliveries, max(found) + 1) if found else 0
 
     def _now(self) -> datetime:
         return self._clock()

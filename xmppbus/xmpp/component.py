@@ -63,7 +63,7 @@ _BACKOFF = Retry(limits.CONNECT_FIRST_SECONDS, limits.CONNECT_MOST_SECONDS)
 def address_of(options: XmppOptions, secret: str) -> Address:
     """Whom to connect to, and as whom."""
     return Address(
-        options.jid,
+        options.jid.lower(),
         secret,
         options.host,
         options.server_port,
@@ -90,6 +90,7 @@ class Stream:
         self._attempts = 0
         self._sessions = 0
         self._up = asyncio.Event()
+        self._all_back = asyncio.Event()
         self._connection: Connection | None = None
         self._split: SplitCheck | None = None
         self._task: asyncio.Task[None] | None = None
@@ -159,10 +160,16 @@ class Stream:
                 failures = 1 if lasted else failures + 1
                 state = _STATES.get(ended.condition, State.BACKOFF)
                 self._enter(state, "; ".join(filter(None, (_WORDS.get(ended.condition, ended.condition), ended.text))))
-                pause = _BACKOFF.decide(failures, self._dice)
-                await asyncio.sleep(pause if state is State.BACKOFF else max(pause, limits.REFUSED_SECONDS))
+                await asyncio.sleep(self._pause(ended.condition, state, failures))
         finally:
             self._enter(State.CLOSED, "")
+
+    def _pause(self, condition: str, state: State, failures: int) -> float:
+        """Seconds until the next attempt; slow where it costs the server something, quick where nobody listens."""
+        seconds = _BACKOFF.decide(failures, self._dice)
+        if condition == "unreachable":
+            return min(seconds, limits.UNREACHABLE_MOST_SECONDS)
+        return max(seconds, limits.REFUSED_SECONDS) if state is State.REFUSED or state is State.SPLIT else seconds
 
     async def _live(self) -> tuple[Ended, bool]:
         """One connection, from the attempt to its end: why it ended, and whether there was a session."""
@@ -229,9 +236,10 @@ class Stream:
         """Send nonces and wait until they are all back, or for a short while."""
         assert self._split is not None  # noqa: S101  # for the type checker
         self.pipeline.write(self._split.nonces())
-        deadline = asyncio.get_running_loop().time() + limits.SPLIT_DEADLINE_SECONDS
-        while self._split.missing and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.005)
+        self._all_back.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.SPLIT_DEADLINE_SECONDS):
+                await self._all_back.wait()
         lost = self._split.missing
         warning = f"{lost} of {limits.SPLIT_NONCES} stanzas to ourselves went elsewhere: another holds our address"
         self.warning = warning if lost else ""
@@ -299,6 +307,8 @@ class Stream:
             self.pipeline.write(split.announcement() * limits.SPLIT_NONCES)
         elif seen is Seen.OLDER and self._connection is not None:
             self._connection.end("split", "")
+        elif not split.missing:
+            self._all_back.set()
 
 
 def _ignore(_: Any, __: Answer) -> None:

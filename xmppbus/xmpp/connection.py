@@ -1,7 +1,7 @@
 """One connection to the server, from TCP to an established session, on slixmpp. Made anew for every attempt.
 
 slixmpp does the stream, STARTTLS, SASL and binding. What it would do afterwards is not used: it would queue what is
-sent while offline, scan all handlers for each answer, and never notice a half-open connection (`docs/adr` has the list).
+sent while offline, scan all handlers for each answer, and never notice a half-open connection (docs/adr/0005).
 """
 
 from __future__ import annotations

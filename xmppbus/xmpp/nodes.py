@@ -19,8 +19,13 @@ from xmppbus.xmpp.replies import ErrorAnswer
 log = logging.getLogger(__name__)
 
 _REFUSES_OPTIONS = {"bad-request", "not-acceptable", "resource-constraint", "invalid-options", "not-allowed"}
-_CAPS = ("max", "256", "64", "20")
-"""`max_items` to try when the service does not take what is wanted: its own most (XEP-0060 §16.4.4), then others."""
+_MOST = ("max", "20")
+"""`max_items` to try when the service takes neither what is wanted nor the most that its form tells: XEP-0060 §16.4.4's
+own word for it, then what hardly any service refuses."""
+_PRECIOUS = ("pubsub#max_items", "pubsub#persist_items")
+"""On a node that exists these are only ever raised: lowering one deletes items."""
+_READ = ("member", "publisher", "owner")
+"""Affiliations that may read a whitelist node (XEP-0060 §4.1)."""
 
 AUTO_CREATE = "http://jabber.org/protocol/pubsub#auto-create"
 
@@ -82,11 +87,13 @@ class Nodes:
         self._stream = stream
         self._profiles = profiles
         self._offered: set[str] | None = None  # fields of the service's default form
+        self._most_items = ""  # the most that the service's form tells
         self._makes_missing = False
         self.differences: dict[str, list[Difference]] = {}
 
     async def ensure(self, node: str, event_type: str) -> Node:
-        """Make the node if it is missing, and look at it if it is there; harmless beside another maker.
+        """Make the node if it is missing, and bring it in line with its profile if it is there, as far as that deletes
+        nothing; harmless beside another maker.
 
         Raises `ErrorAnswer` (no right, no such service) or `NoAnswer`.
         """
@@ -96,14 +103,16 @@ class Nodes:
         wanted = fields_of(profile)
         made = await self._create(node, wanted)
         found = await self._read_back(node, wanted)
-        if made or found is not None:
+        if found is not None and not made and await self._mend(node, wanted, found):
+            found = await self._read_back(node, wanted)
+        if found is not None:
             await self._admit(node, profile.readers)
-        access = (found or {}).get("pubsub#access_model", profile.access_model)
+        present = found or wanted
+        access = present.get("pubsub#access_model", profile.access_model)
         return Node(
             name=node,
-            persistent=(found or wanted).get("pubsub#persist_items", _flag(profile.persist_items))
-            not in ("0", "false"),
-            max_items=_count((found or wanted).get("pubsub#max_items", ""), profile.max_items),
+            persistent=present.get("pubsub#persist_items", _flag(profile.persist_items)) not in ("0", "false"),
+            max_items=_count(present.get("pubsub#max_items", ""), profile.max_items),
             made=made,
             guard=_guard(access) if self._makes_missing else "",
         )
@@ -111,19 +120,25 @@ class Nodes:
     async def _negotiate(self) -> None:
         try:
             form = await self._stream.ask("get", self._stream.service, requests.default_configuration())
-            self._offered = set(requests.read_form(form)) or set(fields_of(NodeOptions()))
+            offered = set(requests.read_form(form)) or set(fields_of(NodeOptions()))
+            self._most_items = requests.read_most_items(form)
         except ErrorAnswer:
             # COMPAT: a service need not tell its defaults (XEP-0060 §8.3); these are the ones that every one knows.
-            self._offered = {f"pubsub#{name}" for name in ("persist_items", "max_items", "access_model")}
+            offered = {f"pubsub#{name}" for name in ("persist_items", "max_items", "access_model")}
         try:
             info = await self._stream.ask("get", self._stream.service, requests.features())
             self._makes_missing = AUTO_CREATE in requests.read_features(info)
         except ErrorAnswer:
             self._makes_missing = True
+        self._offered = offered
 
     async def _create(self, node: str, wanted: dict[str, str]) -> bool:
+        """Create it with its configuration in one request; False when it is there already."""
         offered = {name: value for name, value in wanted.items() if name in (self._offered or ())}
-        tries = [offered, *({**offered, "pubsub#max_items": cap} for cap in _CAPS)]
+        tries = [offered]
+        if "pubsub#max_items" in offered:
+            caps = [cap for cap in (self._most_items, *_MOST) if cap not in ("", offered["pubsub#max_items"])]
+            tries += [{**offered, "pubsub#max_items": cap} for cap in caps]
         for fields in tries:
             try:
                 await self._stream.ask("set", self._stream.service, requests.create(node, fields))
@@ -133,6 +148,25 @@ class Nodes:
                     return False
                 if error.reply.name not in _REFUSES_OPTIONS or fields is tries[-1]:
                     raise
+        return False
+
+    async def _mend(self, node: str, wanted: dict[str, str], found: dict[str, str]) -> bool:
+        """Change what differs on a node that is there; whether anything was changed."""
+        changes = {
+            name: value
+            for name, value in wanted.items()
+            if name in found and _differs(name, value, found) and not _loses(name, value, found[name])
+        }
+        if found.get("pubsub#max_items") == self._most_items:  # as many as there can be
+            changes.pop("pubsub#max_items", None)
+        while changes:
+            try:
+                await self._stream.ask("set", self._stream.service, requests.configure(node, changes))
+                return True
+            except ErrorAnswer as error:
+                log.info("node %s: %s", node, error.reply)
+                if changes.pop("pubsub#max_items", None) is None:
+                    return False
         return False
 
     async def _read_back(self, node: str, wanted: dict[str, str]) -> dict[str, str] | None:
@@ -155,10 +189,15 @@ class Nodes:
 
     async def _admit(self, node: str, readers: Sequence[str]) -> None:
         """Readers become members (XEP-0060 §4.1). What the service does not take is a difference."""
+        present = await self._affiliations(node) if readers else {}
         for reader in readers:
+            if present.get(reader.lower()) == "outcast":  # somebody's decision about one person, which we leave alone
+                self._note(node, [Difference(node, "readers", reader, "outcast")], keep=True)
+                continue
             try:
-                request = requests.affiliations(node, {reader: "member"})
-                await self._stream.ask("set", self._stream.service, request)
+                if present.get(reader.lower()) not in _READ:
+                    request = requests.affiliations(node, {reader: "member"})
+                    await self._stream.ask("set", self._stream.service, request)
             except ErrorAnswer as error:
                 self._note(node, [Difference(node, "readers", reader, str(error.reply))], keep=True)
             else:
@@ -166,6 +205,13 @@ class Nodes:
                     # Measured: Prosody and ejabberd compare bare JIDs, so a domain admits nobody there.
                     text = "the service may admit bare JIDs only"
                     self._note(node, [Difference(node, "readers", reader, text)], keep=True)
+
+    async def _affiliations(self, node: str) -> dict[str, str]:
+        try:
+            answer = await self._stream.ask("get", self._stream.service, requests.list_affiliations(node))
+        except ErrorAnswer:
+            return {}
+        return requests.read_affiliations(answer)
 
     def _note(self, node: str, found: list[Difference], *, keep: bool = False) -> None:
         both = [*(self.differences.get(node, []) if keep else []), *found]
@@ -186,6 +232,15 @@ def _count(text: str, otherwise: int) -> int:
     if text == "max":
         return otherwise
     return int(text) if text.isdigit() and int(text) > 0 else otherwise
+
+
+def _loses(name: str, wanted: str, found: str) -> bool:
+    """Whether changing an option that much could delete items."""
+    if name not in _PRECIOUS:
+        return False
+    if name == "pubsub#max_items":
+        return not found.isdigit() or int(found) > int(wanted)
+    return wanted == "0"
 
 
 _HARMLESS_IF_MISSING = {

@@ -12,8 +12,6 @@ NODE_CONFIG = f"{PUBSUB}#node_config"
 PUBLISH_OPTIONS = f"{PUBSUB}#publish-options"
 DATA = "jabber:x:data"
 DISCO_INFO = "http://jabber.org/protocol/disco#info"
-DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
-PING = "urn:xmpp:ping"
 
 Values = Mapping[str, str | list[str]]
 
@@ -58,20 +56,30 @@ def affiliations(node: str, wanted: Mapping[str, str]) -> str:
     return f"<pubsub xmlns='{OWNER}'><affiliations node='{attribute(node)}'>{inner}</affiliations></pubsub>"
 
 
-def item(node: str, item_id: str) -> str:
-    """Ask for one item (§6.5.8)."""
-    inner = f"<items node='{attribute(node)}'><item id='{attribute(item_id)}'/></items>"
-    return f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>"
+def configure(node: str, fields: Values) -> str:
+    """Change a node's configuration, as its owner (§8.2.4)."""
+    return (
+        f"<pubsub xmlns='{OWNER}'><configure node='{attribute(node)}'>{form(NODE_CONFIG, fields)}</configure></pubsub>"
+    )
+
+
+def list_affiliations(node: str) -> str:
+    """Ask who has which affiliation with a node, as its owner (§8.9.1)."""
+    return f"<pubsub xmlns='{OWNER}'><affiliations node='{attribute(node)}'/></pubsub>"
+
+
+def items(node: str, item_ids: Iterable[str]) -> str:
+    """Ask for items by id (§6.5.8): those that are there come back, with their payloads.
+
+    Preferred to the list of ids (§5.5): to whoever may not read, ejabberd answers that one with an empty list.
+    """
+    inner = "".join(f"<item id='{attribute(each)}'/>" for each in item_ids)
+    return f"<pubsub xmlns='{PUBSUB}'><items node='{attribute(node)}'>{inner}</items></pubsub>"
 
 
 def features() -> str:
     """Ask what a service can do (XEP-0030 §3)."""
     return f"<query xmlns='{DISCO_INFO}'/>"
-
-
-def item_ids(node: str) -> str:
-    """Ask for the ids of a node's items, without their payloads (§5.5)."""
-    return f"<query xmlns='{DISCO_ITEMS}' node='{attribute(node)}'/>"
 
 
 def read_form(answer: Element) -> dict[str, list[str]]:
@@ -88,5 +96,21 @@ def read_features(answer: Element) -> set[str]:
 
 
 def read_item_ids(answer: Element) -> set[str]:
-    """The ids in an answer to `item_ids`."""
-    return {each.get("name", "") for each in answer.iter(f"{{{DISCO_ITEMS}}}item")}
+    """The ids in an answer to `items`."""
+    return {each.get("id", "") for each in answer.iter(f"{{{PUBSUB}}}item")}
+
+
+def read_affiliations(answer: Element) -> dict[str, str]:
+    """The affiliations in an answer to `list_affiliations`, by JID."""
+    found = answer.iter(f"{{{OWNER}}}affiliation")
+    return {each.get("jid", "").lower(): each.get("affiliation", "") for each in found}
+
+
+def read_most_items(answer: Element) -> str:
+    """The service's cap on `max_items`: the range of the field (XEP-0122 §3.2) if it has one, else its default."""
+    for field in answer.iter(f"{{{DATA}}}field"):
+        if field.get("var") == "pubsub#max_items":
+            ranges = field.iter("{http://jabber.org/protocol/xdata-validate}range")
+            most = next((each.get("max", "") for each in ranges), "")
+            return most or field.findtext(f"{{{DATA}}}value") or ""
+    return ""

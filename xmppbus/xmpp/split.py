@@ -1,4 +1,4 @@
-"""Is anybody else connected under our name? Servers differ: Prosody refuses a second holder, ejabberd shares stanzas out.
+"""Is anybody else connected under our name? Prosody refuses a second holder, ejabberd shares the stanzas out.
 
 We send nonces to our own address. All of ours back: we are alone. One of somebody else's: there are two, and the
 younger steps down. Fewer than were sent: somebody else got them.
