@@ -26,6 +26,7 @@ from tests.support.raw_xml import PUBSUB_EVENT, Stanza, StanzaReader, local_name
 
 READ_BYTES = 65_536
 TIMEOUT = 10.0
+CLOSE_TIMEOUT = 2.0
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
@@ -126,8 +127,6 @@ class RawStream:
                 self._take(stanza)
             while data := await self._reader.read(READ_BYTES):
                 await self._take_all(self._xml.feed(data))
-                if self._xml.ended:
-                    break
         except (OSError, expat.ExpatError) as error:
             self.close_reason = self.close_reason or str(error)
         finally:
@@ -208,10 +207,16 @@ class RawStream:
         return found
 
     async def close(self) -> None:
-        """End the stream and the socket; harmless the second time."""
-        with contextlib.suppress(OSError, RuntimeError):
+        """End the stream and the socket; harmless the second time.
+
+        Waits for the server's end too: ejabberd goes on routing to a connection that it has not ended yet, and what
+        comes for the next connection of the same component is lost there.
+        """
+        with contextlib.suppress(OSError, RuntimeError, TimeoutError):
             self.write("</stream:stream>")
             await asyncio.wait_for(self._writer.drain(), 1)
+            if self._task is not None:
+                await asyncio.wait_for(self.closed.wait(), CLOSE_TIMEOUT)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -19,6 +19,7 @@ from xml.sax.saxutils import quoteattr
 WINDOW = 64
 READ_BYTES = 262_144
 TIMEOUT = 30.0
+CLOSE_TIMEOUT = 2.0
 ANSWER = b"<iq "
 ERROR = re.compile(rb"<iq [^>]*type=['\"]error['\"][^>]*>.{0,600}", re.DOTALL)
 
@@ -61,6 +62,11 @@ class RawPublisher:
     ) -> None:
         try:
             self.socket.sendall(b"</stream:stream>")
+            self.socket.settimeout(CLOSE_TIMEOUT)
+            while self.read():  # until the server has ended it too, and routes nothing to it any more
+                pass
+        except OSError:
+            pass
         finally:
             self.socket.close()
 
