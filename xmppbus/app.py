@@ -31,7 +31,7 @@ from xmppbus.route import STATION
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
-from xmppbus.xmpp.stanzas import encoded_size
+from xmppbus.xmpp.stanzas import check_size
 
 log = logging.getLogger("xmppbus")
 
@@ -84,7 +84,7 @@ async def _live(config: Config, registry: Registry, stopping: asyncio.Event, sta
         await stack.enter_async_context(_running(group, _prune(journal)))
 
         source = options.source or socket.gethostname()
-        bus = Bus(journal, config.routes, source=source, size=encoded_size, clock=now)
+        bus = Bus(journal, config.routes, source=source, check_size=check_size, clock=now)
         house = House(config, now, now(), journal, registry, bus, notices=list(config.warnings))
         if options.http:
             house.web = Web(options.http, house.health)

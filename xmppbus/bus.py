@@ -14,31 +14,28 @@ from xmppbus.interfaces import Accepted, Clock
 from xmppbus.journal import Appended, Journal, Outcome, Result, Routed, Settled, Verdict
 from xmppbus.route import Routes
 
-Size = Callable[[Event], int]
-"""Bytes of an event's encoded item; the wire knows, the core only compares."""
+CheckSize = Callable[[Event], None]
+"""Raises `Refused` for an event whose encoded item is over `limits.ITEM_BYTES`; the wire knows how large that is."""
 
 
-def admit(fields: Mapping[str, Any], source: str, time: str, size: Size) -> Named:
+def admit(fields: Mapping[str, Any], source: str, time: str, check_size: CheckSize) -> Named:
     """The door check, the same with and without a daemon: a checked event with a name. Raises `Refused`."""
     defaults = {"source": source, "time": time}
-    if fields.get("id") is None:  # only then: the kernel's dice cost more than the whole check
+    if fields.get("id") is None:
         defaults["id"] = str(uuid.uuid4())
     named = parse(fields, defaults)
-    encoded = size(named.event)
-    if encoded > limits.ITEM_BYTES:
-        message = f"the encoded item has {encoded} bytes of at most {limits.ITEM_BYTES}; send less, or a link to it"
-        raise Refused(Code.TOO_BIG, message)
+    check_size(named.event)
     return named
 
 
 class Bus:
     """Takes responsibility for events. Never waits for an output, an analyzer or a server."""
 
-    def __init__(self, journal: Journal, routes: Routes, *, source: str, size: Size, clock: Clock) -> None:
+    def __init__(self, journal: Journal, routes: Routes, *, source: str, check_size: CheckSize, clock: Clock) -> None:
         self._journal = journal
         self._routes = routes
         self._source = source
-        self._size = size
+        self._check_size = check_size
         self._clock = clock
         self._closing = False
 
@@ -62,7 +59,7 @@ class Bus:
         admitted: list[Routed] = []
         for fields in sent:
             try:
-                event, content = admit(fields, self._source, time, self._size)
+                event, content = admit(fields, self._source, time, self._check_size)
             except Refused as refusal:
                 answers.append(refusal)
             else:

@@ -19,7 +19,7 @@ from xmppbus.plugins import Registry
 from xmppbus.route import Address, Match, Route, Routes
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.web import Web
-from xmppbus.xmpp.stanzas import encoded_size
+from xmppbus.xmpp.stanzas import check_size
 
 
 def moment() -> datetime:
@@ -53,7 +53,7 @@ async def open_door(directory: Path, *, most_bytes: int = 2**30, **http: Any) ->
     events.register(registry)
     routes = Routes([Route(name, Match(f"{name}.#"), (), (Address("pubsub"),)) for name in ("user", "test")])
     async with SqliteJournal(directory / "journal.db", most_bytes=most_bytes, clock=moment) as journal:
-        bus = Bus(journal, routes, source="house", size=encoded_size, clock=moment)
+        bus = Bus(journal, routes, source="house", check_size=check_size, clock=moment)
         house = House(config, moment, moment(), journal, registry, bus)
         web = house.web = Web(config.options.http, house.health)
         built = registry.inputs["events"](house, {})

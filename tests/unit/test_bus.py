@@ -16,6 +16,7 @@ from xmppbus.interfaces import Accepted
 from xmppbus.journal import Result, Verdict
 from xmppbus.route import Address, Match, Route, Routes, Target, default_route
 from xmppbus.stores.sqlite import SqliteJournal
+from xmppbus.xmpp.stanzas import check_size
 
 ROUTES = Routes(
     [default_route("pubsub"), Route("ops", Match("disk.#"), ("dedup", "throttle"), (Address("room", "r"),))]
@@ -34,7 +35,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[SqliteJournal]:
 
 @pytest.fixture
 def bus(journal: SqliteJournal) -> Bus:
-    return Bus(journal, ROUTES, source="host", size=lambda event: len(event.encoded), clock=clock)
+    return Bus(journal, ROUTES, source="host", check_size=check_size, clock=clock)
 
 
 async def test_a_yes_means_it_can_be_found_in_the_journal(bus: Bus, journal: SqliteJournal) -> None:

@@ -238,7 +238,7 @@ async def test_analyzers_run_side_by_side_and_pass_on_what_they_answer(journal: 
     """The event and a new one beside it, each once, although the analyzer failed on the way."""
     doubler = Doubler()
     routes = Routes([Route("r", Match(), ("doubler",), (Address("out"),))])
-    bus = Bus(journal, routes, source="host", size=lambda _: 0, clock=lambda: None)  # type: ignore[arg-type]  # no default time is made
+    bus = Bus(journal, routes, source="host", check_size=lambda _: None, clock=lambda: None)  # type: ignore[arg-type]  # no default time is made
     await journal.append([routed(number, Target("via", "r/0")) for number in range(20)])
     out = Recorder()
     copies: list[str] = []
@@ -258,7 +258,7 @@ async def test_analyzers_run_side_by_side_and_pass_on_what_they_answer(journal: 
 async def test_what_waits_for_a_station_that_has_gone_is_held_and_shown(journal: SqliteJournal) -> None:
     """Not dead: the route may come back."""
     await journal.append([routed(1, Target("via", "gone/0"))])
-    bus = Bus(journal, Routes([]), source="host", size=lambda _: 0, clock=lambda: None)  # type: ignore[arg-type]  # no default time is made
+    bus = Bus(journal, Routes([]), source="host", check_size=lambda _: None, clock=lambda: None)  # type: ignore[arg-type]  # no default time is made
     async with running(journal, stations_work({}, bus), "via"):
         async with asyncio.timeout(DEADLINE):
             while not (place := (await journal.places())[0]).stop:

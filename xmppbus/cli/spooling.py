@@ -20,7 +20,7 @@ from xmppbus.cli import client
 from xmppbus.errors import Code, Refused
 from xmppbus.event import now
 from xmppbus.inputs import frames
-from xmppbus.xmpp.stanzas import encoded_size
+from xmppbus.xmpp.stanzas import check_size
 
 SUFFIX = ".events"  # of inputs.spool, which a client without a daemon is too quick to import; a test compares them
 SOURCE = "source"
@@ -42,7 +42,7 @@ def spool(sent: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> Spoo
     lines: list[bytes] = []
     for fields in sent:
         try:
-            event = admit(fields, source, moment, encoded_size).event
+            event = admit(fields, source, moment, check_size).event
         except Refused as refusal:
             answers.append(refusal)
         else:
