@@ -21,7 +21,7 @@ CheckSize = Callable[[Event], None]
 def admit(fields: Mapping[str, Any], source: str, time: str, check_size: CheckSize) -> Named:
     """The door check, the same with and without a daemon: a checked event with a name. Raises `Refused`."""
     defaults = {"source": source, "time": time}
-    if fields.get("id") is None:
+    if fields.get("id") is None:  # only then: the kernel's dice cost more than the whole check
         defaults["id"] = str(uuid.uuid4())
     named = parse(fields, defaults)
     check_size(named.event)
