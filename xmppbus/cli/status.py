@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,11 +17,12 @@ from xmppbus.errors import Exit, condition
 STATES = {
     "up": ("green", "up", "everything works"),
     "behind": ("yellow", "behind", "it works, and is working off what waits"),
-    "down": ("red", "down", "something can't be delivered at the moment; events are kept until it can"),
+    "down": ("red", "down", "not everything can be delivered now; it is kept"),
     "refusing": ("alarm", "refusing", "no event is accepted at the moment"),
 }
 _STATE_STYLES = {"up": "green", "missing": "red", "down": "red"}
 _MOST_STOPPED = 20
+_INDENT = " " * 13
 
 
 @click.command()
@@ -58,7 +59,7 @@ def _lines(desk: Desk, found: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(desk, notice, "  ")
     if found["xmpp"]:
         yield ""
-        yield from _part(desk, "xmpp", found["xmpp"])
+        yield from _stream(desk, found["xmpp"], now)
     yield ""
     yield from _section(desk, "in", found["inputs"])
     if found["outputs"]:
@@ -67,6 +68,23 @@ def _lines(desk: Desk, found: Mapping[str, Any]) -> Iterator[str]:
     yield from _stopped(desk, found["stopped"])
     yield ""
     yield from _journal(desk, found["journal"])
+
+
+def _stream(desk: Desk, stream: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    """`xmpp  up for 3 h, component bus.example.org on 127.0.0.1:5347, ...`."""
+    state = str(stream.get("state", ""))
+    since = f" for {ago(datetime.fromisoformat(stream['since']), now)}" if stream.get("since") else ""
+    words = [
+        desk.style(state, _STATE_STYLES.get(state, "yellow")) + since,
+        f"{stream.get('mode', '')} {stream.get('jid', '')} on {stream.get('host', '')}:{stream.get('port', '')}",
+    ]
+    if stream.get("pubsub_service"):
+        words.append(f"nodes on {stream['pubsub_service']}")
+    if stream.get("in_flight"):
+        words.append(f"{stream['in_flight']:,} publishes in flight")
+    yield from _laid(desk, desk.style("xmpp", "bold") + " " * 8, words)
+    if stream.get("reason"):
+        yield from _wrapped(desk, str(stream["reason"]), _INDENT)
 
 
 def _section(desk: Desk, title: str, parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -83,19 +101,31 @@ def _part(desk: Desk, name: str, part: Mapping[str, Any]) -> Iterator[str]:
         oldest = part.get("oldest_seconds")
         since = f", the oldest for {lasting(oldest)}" if oldest is not None else ""
         words.append(f"{part['waiting']:,} waiting at {part.get('places', 1):,} places{since}")
-    shown = ("state", "waiting", "oldest_seconds", "places", "reason")
-    rest = [f"{key} {_value(value)}" for key, value in part.items() if key not in shown and _said(value)]
-    line = f"{name:<12} {', '.join(words)}"
-    indent = " " * 13
-    for each in rest:
-        if len(_bare(line)) + len(each) + 2 > desk.width:
+    lists = {key: value for key, value in part.items() if isinstance(value, (list, tuple))}
+    shown = ("state", "waiting", "oldest_seconds", "places", "reason", *lists)
+    words += [f"{_words(key)} {_value(value)}" for key, value in part.items() if key not in shown and _said(value)]
+    yield from _laid(desk, f"{name:<12}", words)
+    if part.get("reason"):
+        yield from _wrapped(desk, str(part["reason"]), _INDENT)
+    for key, values in lists.items():
+        for value in values:
+            yield from _wrapped(desk, f"{_words(key)}: {_value(value)}", _INDENT)
+
+
+def _laid(desk: Desk, name: str, words: Sequence[str]) -> Iterator[str]:
+    """Words behind a name, in as many lines as they need."""
+    line = f"{name} {words[0]}"
+    for each in words[1:]:
+        if len(_bare(line)) + len(each) + 3 > desk.width:
             yield line + ","
-            line = indent + each
+            line = _INDENT + each
         else:
             line += f", {each}"
     yield line
-    if part.get("reason"):
-        yield from _wrapped(desk, str(part["reason"]), indent)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _said(value: Any) -> bool:
@@ -111,8 +141,6 @@ def _value(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_value(each)}" for key, each in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(_value(each) for each in value)
     return str(value)
 
 
@@ -145,7 +173,7 @@ def _journal(desk: Desk, journal: Mapping[str, Any]) -> Iterator[str]:
         dead = desk.style(dead, "red") + " (`xmppbus dead list`)"
     yield f"             {journal['waiting']:,} deliveries waiting, {dead}"
     if not journal["accepting"]:
-        yield from _wrapped(desk, f"accepts nothing: {journal['reason']}", " " * 13)
+        yield from _wrapped(desk, f"accepts nothing: {journal['reason']}", _INDENT)
 
 
 def size(number: int) -> str:
