@@ -125,7 +125,7 @@ async def scene(
     nodes: Sequence[str] = NODES,
 ) -> AsyncIterator[Scene]:
     """Everything started, the nodes made, the subscriber subscribed; no load yet."""
-    profile = {"max_items": MAX_ITEMS, "readers": [server.component_jids[1]]}
+    profile = {"max_items": MAX_ITEMS, "access_model": "open"}
     daemon = Daemon(directory / "bus", server, port=port, node=profile)
     with Ledger(directory / "accepted", SEED) as ledger:
         async with daemon:

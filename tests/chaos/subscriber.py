@@ -29,7 +29,7 @@ class Subscriber:
 
     async def __aenter__(self) -> Self:
         """Subscribe; the nodes must be there."""
-        self.stream = await component(self.server.host, self.server.component_port, self.jid, self.server.secret)
+        self.stream = await self._connected()
         for node in self.nodes:
             await subscribe(self.stream, self.server.pubsub_service, node)
         self._task = asyncio.create_task(self._stay())
@@ -51,10 +51,12 @@ class Subscriber:
             self._earlier += self.stream.notifications
             self.stream.notifications = []
             await self.stream.close()
+            self.stream = await self._connected()
+
+    async def _connected(self) -> RawStream:
+        while True:
             with contextlib.suppress(OSError, RawError, TimeoutError):
-                self.stream = await component(
-                    self.server.host, self.server.component_port, self.jid, self.server.secret
-                )
+                return await component(self.server.host, self.server.component_port, self.jid, self.server.secret)
             await asyncio.sleep(AGAIN_SECONDS)
 
     @property

@@ -39,4 +39,3 @@ async def kill_and_restart(it: Scene) -> None:
     begun = it.fault()
     it.measured("from the start to the open socket", await it.daemon.start())
     it.measured("from the start to the first yes", await it.until_accepted_since(begun, ACCEPT_AGAIN_TIMEOUT))
-    it.measured("from the start to the first notification", await it.until_notified_since(begun, 30))

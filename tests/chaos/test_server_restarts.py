@@ -39,7 +39,7 @@ async def test_the_server_may_be_killed_at_any_moment(
 async def kill_the_server(it: Scene, *, orderly: bool) -> float:
     """Kill it, leave it dead for a while, start it; the wall clock's time of the kill."""
     dice = it.ledger.dice
-    await asyncio.sleep(dice.uniform(0.5, 1.5))
+    await asyncio.sleep(dice.uniform(0.5, 4))
     it.fault()
     killed = datetime.now(UTC).timestamp()
     if orderly:

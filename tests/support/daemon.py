@@ -132,7 +132,7 @@ class Daemon:
                 "secret_file": str(secret_file),
                 "pubsub_service": server.pubsub_service,
             }
-            found["nodes"] = [{"match": "#", "readers": [server.domain, server.component_jids[1]], **(node or {})}]
+            found["nodes"] = [{"match": "#", "readers": [*server.accounts], **(node or {})}]
         self.config_file.write_text(yaml.safe_dump({**found, **(config or {})}))
 
     # --- its life -----------------------------------------------------------------------------------------------------
