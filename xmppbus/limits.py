@@ -97,6 +97,9 @@ ROOM_PRUNE_SECONDS = 0.01
 NAME_BYTES = 80
 """What a name costs on disk; names may take a quarter of the journal's bound."""
 
+CHECKPOINT_CACHE_BYTES = 256 * KIB
+"""SQLite's page cache of the thread that copies the log, which goes by the log's own index."""
+
 TALLY_ENTRIES = 10_000
 """Entries between two notes of how many there are: opening counts at most so many."""
 
@@ -203,8 +206,14 @@ SPLIT_DEADLINE_SECONDS = 1.0
 STANZA_BYTES = 65_536
 """Of a stanza of somebody else, at most so much is logged or answered."""
 
-NODE_PROBE_SECONDS = 60.0
-"""How long `check` may take in all."""
+CHECK_SECONDS = 45.0
+CHECK_PUBLISH_SECONDS = 3.0
+CHECK_PUBLISHES = 100
+CHECK_NODES = 50
+"""How long `check` may take in all, how long and with how many items it measures, how many nodes it compares."""
+
+CHECK_SLOW_PER_SECOND = 200
+"""Publishes a second on a kept node. Below it, Prosody writes the whole node to disk for each; SQL takes 400 and more."""
 
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 

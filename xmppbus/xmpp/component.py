@@ -48,7 +48,7 @@ _STATES = {
     "conflict": State.CONFLICT,
     "split": State.SPLIT,
 }
-_WORDS = {
+WORDS = {
     "not-authorized": "the server does not take our secret",
     "host-unknown": "the server knows no such component or domain",
     "conflict": "another connection holds our address",
@@ -90,7 +90,6 @@ class Stream:
         self._attempts = 0
         self._sessions = 0
         self._up = asyncio.Event()
-        self._all_back = asyncio.Event()
         self._connection: Connection | None = None
         self._split: SplitCheck | None = None
         self._task: asyncio.Task[None] | None = None
@@ -159,7 +158,7 @@ class Stream:
                 lasted = was_up and asyncio.get_running_loop().time() - begun >= limits.SESSION_LASTED_SECONDS
                 failures = 1 if lasted else failures + 1
                 state = _STATES.get(ended.condition, State.BACKOFF)
-                self._enter(state, "; ".join(filter(None, (_WORDS.get(ended.condition, ended.condition), ended.text))))
+                self._enter(state, "; ".join(filter(None, (WORDS.get(ended.condition, ended.condition), ended.text))))
                 await asyncio.sleep(self._pause(ended.condition, state, failures))
         finally:
             self._enter(State.CLOSED, "")
@@ -236,11 +235,7 @@ class Stream:
         """Send nonces and wait until they are all back, or for a short while."""
         assert self._split is not None  # noqa: S101  # for the type checker
         self.pipeline.write(self._split.nonces())
-        self._all_back.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limits.SPLIT_DEADLINE_SECONDS):
-                await self._all_back.wait()
-        lost = self._split.missing
+        lost = await self._split.wait()
         warning = f"{lost} of {limits.SPLIT_NONCES} stanzas to ourselves went elsewhere: another holds our address"
         self.warning = warning if lost else ""
         if lost:
@@ -307,8 +302,6 @@ class Stream:
             self.pipeline.write(split.announcement() * limits.SPLIT_NONCES)
         elif seen is Seen.OLDER and self._connection is not None:
             self._connection.end("split", "")
-        elif not split.missing:
-            self._all_back.set()
 
 
 def _ignore(_: Any, __: Answer) -> None:

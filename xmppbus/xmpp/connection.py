@@ -25,6 +25,8 @@ from xmppbus.xmpp.replies import stream_error_of
 
 log = logging.getLogger(__name__)
 
+DIRECT_TLS_PORT = 5223
+
 _STREAM_ERROR = "{http://etherx.jabber.org/streams}error"
 _SASL_FAILURE = "{urn:ietf:params:xml:ns:xmpp-sasl}failure"
 
@@ -111,13 +113,14 @@ class _Wire(XMLStream):
             self.end("not-authorized", error)
 
     def _failed(self, reason: object) -> None:
-        self.end("unreachable", str(reason))
+        self.end("tls" if isinstance(reason, ssl.SSLError) else "unreachable", str(reason))
 
     def _untrusted(self, reason: object) -> None:
         self.end("tls", str(reason))
 
     def _disconnected(self, reason: object) -> None:
-        self.end("closed", str(reason or "the server closed the connection"))
+        condition = "tls" if isinstance(reason, ssl.SSLError) else "closed"
+        self.end(condition, str(reason or "the server closed the connection"))
 
 
 class _ComponentStream(_Wire, slixmpp.ComponentXMPP):
@@ -212,6 +215,9 @@ def _client(address: Address) -> _ClientStream:
     context = ssl.create_default_context(cafile=address.ca_file or None)
     stream = _ClientStream(f"{address.jid}/{address.resource}", address.secret, ssl_context=context)
     stream.enable_plaintext = False
+    # TLS from the first byte has a port of its own (XEP-0368 §2); slixmpp would try it everywhere, and fail first.
+    stream.enable_direct_tls = address.port == DIRECT_TLS_PORT
+    stream.enable_starttls = not stream.enable_direct_tls
     return stream
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+from xml.etree.ElementTree import Element
 
 from xmppbus.options import NodeOptions
 from xmppbus.route import topic_matches
 from xmppbus.xmpp import requests
-from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.replies import ErrorAnswer
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,15 @@ _READ = ("member", "publisher", "owner")
 """Affiliations that may read a whitelist node (XEP-0060 §4.1)."""
 
 AUTO_CREATE = "http://jabber.org/protocol/pubsub#auto-create"
+
+
+class Asker(Protocol):
+    """What is needed of a stream here: somebody to ask, and the name of the service."""
+
+    service: str
+
+    async def ask(self, kind: str, to: str, inner: str) -> Element:
+        """Send an IQ and return its result. Raises `ErrorAnswer` or `NoAnswer`."""
 
 
 class Difference(NamedTuple):
@@ -83,7 +92,7 @@ def _flag(value: bool) -> str:
 class Nodes:
     """The nodes of one service."""
 
-    def __init__(self, stream: Stream, profiles: Sequence[NodeOptions]) -> None:
+    def __init__(self, stream: Asker, profiles: Sequence[NodeOptions]) -> None:
         self._stream = stream
         self._profiles = profiles
         self._offered: set[str] | None = None  # fields of the service's default form
@@ -168,6 +177,11 @@ class Nodes:
                 if changes.pop("pubsub#max_items", None) is None:
                     return False
         return False
+
+    async def compare(self, node: str, event_type: str) -> Sequence[Difference]:
+        """How a node that is there differs from its profile, without touching it."""
+        await self._read_back(node, fields_of(profile_of(self._profiles, event_type)))
+        return self.differences.get(node, ())
 
     async def _read_back(self, node: str, wanted: dict[str, str]) -> dict[str, str] | None:
         """The node's configuration, and note what differs; None when it may not be read, as it is somebody else's."""

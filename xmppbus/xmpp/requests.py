@@ -12,6 +12,7 @@ NODE_CONFIG = f"{PUBSUB}#node_config"
 PUBLISH_OPTIONS = f"{PUBSUB}#publish-options"
 DATA = "jabber:x:data"
 DISCO_INFO = "http://jabber.org/protocol/disco#info"
+DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 
 Values = Mapping[str, str | list[str]]
 
@@ -75,6 +76,26 @@ def items(node: str, item_ids: Iterable[str]) -> str:
     """
     inner = "".join(f"<item id='{attribute(each)}'/>" for each in item_ids)
     return f"<pubsub xmlns='{PUBSUB}'><items node='{attribute(node)}'>{inner}</items></pubsub>"
+
+
+def delete(node: str) -> str:
+    """Delete a node, as its owner (§8.4)."""
+    return f"<pubsub xmlns='{OWNER}'><delete node='{attribute(node)}'/></pubsub>"
+
+
+def nodes() -> str:
+    """Ask a service for its nodes (§5.2)."""
+    return f"<query xmlns='{DISCO_ITEMS}'/>"
+
+
+def read_nodes(answer: Element) -> list[str]:
+    """The nodes in an answer to `nodes`."""
+    return [node for each in answer.iter(f"{{{DISCO_ITEMS}}}item") if (node := each.get("node"))]
+
+
+def read_identities(answer: Element) -> set[tuple[str, str]]:
+    """Category and type of the identities in an answer to `features` (XEP-0030 §3.1)."""
+    return {(each.get("category", ""), each.get("type", "")) for each in answer.iter(f"{{{DISCO_INFO}}}identity")}
 
 
 def features() -> str:

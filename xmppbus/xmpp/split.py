@@ -6,6 +6,8 @@ younger steps down. Fewer than were sent: somebody else got them.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import enum
 import secrets
 import time
@@ -41,17 +43,21 @@ class SplitCheck:
         self.holder = Holder(time.time(), secrets.token_hex(8))
         self._round = 0
         self._missing = 0
-
-    @property
-    def missing(self) -> int:
-        """Nonces of the present round that have not come back."""
-        return self._missing
+        self._all_back = asyncio.Event()
 
     def nonces(self) -> bytes:
         """The stanzas of a new round."""
         self._round += 1
         self._missing = limits.SPLIT_NONCES
+        self._all_back.clear()
         return self.announcement() * limits.SPLIT_NONCES
+
+    async def wait(self) -> int:
+        """Wait until the nonces of the present round are back, or for a short while; how many are not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.SPLIT_DEADLINE_SECONDS):
+                await self._all_back.wait()
+        return self._missing
 
     def announcement(self) -> bytes:
         """One nonce of the present round."""
@@ -68,6 +74,8 @@ class SplitCheck:
         if nonce.get("name") == self.holder.name:
             if nonce.get("round") == str(self._round) and self._missing:
                 self._missing -= 1
+                if not self._missing:
+                    self._all_back.set()
             return Seen.OURS
         try:
             other = Holder(float(nonce.get("since", "")), nonce.get("name", ""))
