@@ -79,7 +79,7 @@ def connect(path: Path, cache_bytes: int) -> sqlite3.Connection:
         "journal_mode = WAL",
         "synchronous = FULL",
         f"cache_size = -{cache_bytes // limits.KIB}",
-        f"wal_autocheckpoint = {limits.WAL_BYTES // 4096}",
+        "wal_autocheckpoint = 0",  # see checkpoints.py
         f"journal_size_limit = {limits.WAL_BYTES * 2}",
         "temp_store = MEMORY",
         "trusted_schema = OFF",

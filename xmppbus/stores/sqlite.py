@@ -105,7 +105,14 @@ class SqliteJournal:
             self._newest = opened.counts.newest
             self._reader = Reader()
             await self._reader.open(self.path)
-            self._writer = Writer(self._ledger, reserve, self._room, self._moment, self._committed)
+            self._writer = Writer(
+                self.path,
+                self._ledger,
+                reserve=reserve,
+                room=self._room,
+                moment=self._moment,
+                committed=self._committed,
+            )
             self._pruner = Pruner(self._reader, self._writer, self._room, opened.counts, self._schedule)
             self._writer.start()
         except BaseException:

@@ -8,11 +8,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, Refused
+from xmppbus.stores.checkpoints import Checkpointer
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import Append, Operation
 from xmppbus.stores.reserve import Reserve
@@ -41,7 +43,9 @@ class Writer:
 
     def __init__(
         self,
+        path: Path,
         ledger: Ledger,
+        *,
         reserve: Reserve,
         room: Room,
         moment: Callable[[], int],
@@ -50,6 +54,7 @@ class Writer:
         self._ledger = ledger
         self._reserve = reserve
         self._room = room
+        self._checkpointer = Checkpointer(path, self._failed)
         self._moment = moment
         self._committed = committed
         self._loop = asyncio.get_running_loop()
@@ -64,6 +69,7 @@ class Writer:
     def start(self) -> None:
         """Begin to work."""
         self._check_reserve()
+        self._checkpointer.start()
         self._thread.start()
 
     async def close(self) -> None:
@@ -71,6 +77,7 @@ class Writer:
         self._closing = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._checkpointer.close)
 
     def submit(self, operation: Operation) -> asyncio.Future[Any]:
         """Ask for a change. Its future is done after the commit; the change happens even if nobody waits for it."""
@@ -132,6 +139,16 @@ class Writer:
                 self._fail(batch, error)
         else:
             self._tell(effects, done)
+            self._copy_log(batch)
+
+    def _copy_log(self, batch: list[Operation]) -> None:
+        try:
+            weight = sum(operation.weight for operation in batch)
+            self._checkpointer.committed(weight, self._ledger.connection)
+        except sqlite3.Error as error:
+            # The commit is safe in the log: a lack of room is met, and told, by the next one.
+            if not _is_fatal(error):
+                self._failed(error)
 
     def _commit(self, batch: list[Operation]) -> tuple[Effects, list[Done]]:
         ledger = self._ledger
@@ -208,6 +225,7 @@ class Writer:
         self._failure = JournalFailed(f"the journal's disk failed: {error} ({name}). Check the disk and the directory.")
         self.refusal = str(self._failure)
         log.critical("%s", self._failure)
+        self._tell(Effects(), [])
 
     def _tell(self, effects: Effects, done: list[Done]) -> None:
         self._loop.call_soon_threadsafe(self._told, effects, done)

@@ -1,0 +1,80 @@
+"""Copies the write-ahead log into the database beside the writer, so that no append waits for it."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+from xmppbus import limits
+from xmppbus.stores import opening
+
+log = logging.getLogger(__name__)
+
+_PAGE_BYTES = 4096
+_COMMIT_PAGES = 6
+"""Pages that a commit writes anyway; each event is about one more, as names lie all over their index."""
+
+_MENDABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class Checkpointer:
+    """A thread with a connection of its own. What is left of a long log at the end of its pass, the writer copies.
+
+    A log starts anew only when all of it has been copied and nobody writes or reads it: under constant load that
+    moment would never come by itself.
+    """
+
+    def __init__(self, path: Path, failed: Callable[[sqlite3.Error], None]) -> None:
+        self._path = path
+        self._failed = failed
+        self._connection: sqlite3.Connection
+        self._asked: SimpleQueue[bool] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="journal-checkpoints", daemon=True)
+        self._working = False
+        self._bytes = 0  # written since the last copy, by estimate
+        self._long = False
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._connection = opening.connect(self._path, limits.CHECKPOINT_CACHE_BYTES)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End what is being copied, then stop."""
+        self._asked.put(False)
+        self._thread.join()
+        self._connection.close()
+
+    def committed(self, weight: int, writer: sqlite3.Connection) -> None:
+        """Called by the writer after each commit, between two transactions; `weight` is what it wrote (events)."""
+        self._bytes += (_COMMIT_PAGES + weight) * _PAGE_BYTES
+        if self._working:
+            return
+        if self._long:
+            self._long = False
+            _copy(writer)
+        elif self._bytes >= limits.WAL_BYTES // 2:
+            self._bytes = 0
+            self._working = True
+            self._asked.put(True)
+
+    def _work(self) -> None:
+        while self._asked.get():
+            try:
+                self._long = _copy(self._connection) * _PAGE_BYTES >= limits.WAL_BYTES
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _MENDABLE:
+                    log.info("the journal's log is not copied now: %s", error)
+                else:
+                    self._failed(error)
+            self._working = False
+
+
+def _copy(connection: sqlite3.Connection) -> int:
+    """How many pages the log has. Waits for nobody: what a reader still needs stays for the next time."""
+    pages: int = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+    return pages
