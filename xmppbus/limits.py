@@ -78,6 +78,9 @@ RESERVE_MARGIN_BYTES = 4 * MIB
 FULL_CHECK_SECONDS = 0.25
 """How often a full disk is looked at: accepting goes on within a second of space being there."""
 
+FULL_PROBE_BYTES = 256 * KIB
+"""A disk without so much is full: SQLite calls it an I/O error when the index of its log finds no room."""
+
 BUSY_SECONDS = 5.0
 """How long a commit waits for another program that holds the database, before senders are told to try again."""
 
@@ -105,6 +108,9 @@ TALLY_ENTRIES = 10_000
 
 PRUNE_EVENTS = 250
 """Entries forgotten in one commit: an append behind it waits some milliseconds at most."""
+
+PRUNE_PLACES_SECONDS = 3600.0
+"""How often every delivery is read to find places that nothing names any more, once an output has many."""
 
 SCAN_EVENTS = 4_000
 """Entries looked at in one step of pruning or reading, so that claims need not wait for it."""
@@ -290,8 +296,12 @@ TOKENS = 1_000
 """In one tokens file; all of them are read when it changes."""
 
 SOCKET_CONNECTIONS = 1_024
+SOCKET_CONNECTIONS_OF_OTHERS = 768
 SOCKET_CONNECTIONS_PER_USER = 256
-"""Open connections of the Unix socket, in all and of one user who is no administrator."""
+"""Open connections of the Unix socket: in all, of all who are no administrators, and of one of those."""
+
+OPEN_FILES = 16_384
+"""What the daemon asks the kernel for, as far as it may: the usual 1,024 are fewer than the connections."""
 
 LISTENER_EVENTS = 500
 """Entries read at once for a listener; the journal is its queue."""
@@ -330,6 +340,7 @@ assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if 
 assert WINDOW_ITEMS <= STREAM_IQS, "one busy node must not need more than the stream has"
 assert RUN_BYTES >= ITEM_BYTES, "every legal event fits into a run"
 assert STREAM_BYTES >= 2 * ITEM_BYTES, "every legal event fits into the stream's bound"
+assert OPEN_FILES >= 2 * (CONNECTIONS + SOCKET_CONNECTIONS), "a durable listener has two"
 assert FRAME_BYTES >= 2 * EVENT_BYTES, "every legal event fits into a frame, escaped as it may be"
 assert FRAME_BYTES >= SOCKET_READ_BYTES, "a chunk of standard input fits into a frame"
 assert PING_SECONDS + PING_DEADLINE_SECONDS <= 30, "a black hole is noticed within 30 s"

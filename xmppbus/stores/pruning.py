@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -25,6 +27,7 @@ class Pruner:
         self._room = room
         self._counts = counts
         self._schedule = schedule
+        self._places_due = 0.0
 
     async def prune(self, before: int) -> int:
         """Forget what was settled and accepted before a moment (milliseconds), or more when it gets tight."""
@@ -55,8 +58,10 @@ class Pruner:
 
     async def _places(self) -> None:
         """Forget places that nothing names any more, once they are so many that the bound on them comes near."""
-        if len(self._schedule) < limits.NODES // 2:
+        numbers = Counter(place.target.output for place in self._schedule)
+        if time.monotonic() < self._places_due or max(numbers.values(), default=0) < limits.NODES * 3 // 4:
             return
+        self._places_due = time.monotonic() + limits.PRUNE_PLACES_SECONDS
         newest = self._counts.delivery
         idle = [(place.id, place.target) for place in self._schedule if place.waiting == 0 and not place.stop]
         used = await self._reader.ask(self._reader.places_used)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from pathlib import Path
 
 from xmppbus import limits
@@ -32,6 +34,15 @@ class Reserve:
             self.give_back()
             return False
         return True
+
+    def disk_is_full(self) -> bool:
+        """Whether the disk, or our quota of it, has not even a little left."""
+        try:
+            with tempfile.TemporaryFile(dir=self._path.parent) as probe:
+                os.posix_fallocate(probe.fileno(), 0, limits.FULL_PROBE_BYTES)
+        except OSError as error:
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return False
 
     def give_back(self) -> bool:
         """Let the journal have the space; False when there was none."""

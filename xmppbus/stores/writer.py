@@ -196,13 +196,14 @@ class Writer:
 
     def _fail(self, batch: list[Operation], error: Exception) -> None:
         """Refuse, try again or give up, as the error demands."""
-        if _is_full(error) and not self.refusal:
+        full = _is_full(error) or (_is_io(error) and self._reserve.disk_is_full())
+        if full and not self.refusal:
             log.warning("%s; the reserve is given back, so that delivering goes on", FULL)
             self.refusal = FULL
             self._reserve.give_back()
             self._write(batch)
             return
-        if _is_full(error):
+        if full:
             self._put_off(batch, Refused(Code.FULL, FULL, retry_after=1.0))
         elif _is_busy(error):
             self._put_off(batch, Refused(Code.FAILED, "another program holds the journal; close it", retry_after=1.0))
@@ -255,6 +256,10 @@ class Writer:
 
 def _is_full(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _is_io(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
 
 
 def _is_busy(error: Exception) -> bool:
