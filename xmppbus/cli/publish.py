@@ -81,7 +81,12 @@ def publish(type_: str | None, text: str | None, data: tuple[str, ...], **option
         fields = await _read(desk, wish, text, options["json"])
         if desk.open_house is None:
             return await _spool(desk, fields, options)
-        (answer,) = await desk.house.bus.accept([fields])
+        try:
+            (answer,) = await desk.house.bus.accept([fields])
+        except Refused as refusal:
+            if refusal.code is not Code.CLOSING:
+                raise
+            return await _spool(desk, fields, options)
         if isinstance(answer, Refused):
             raise answer
         await _show(desk, answer, options["output"] or "id")
@@ -139,9 +144,16 @@ async def _show(desk: Desk, answer: Accepted, output: str) -> None:
 
 
 async def _spool(desk: Desk, fields: dict[str, Any], options: dict[str, Any]) -> int:
-    from xmppbus.cli.spooling import spool
+    from xmppbus.cli.spooling import Spooled, spool, spool_into
 
-    directory, (answer,) = spool([fields], desk.facts.environment)
+    if desk.open_house:  # it is being left, and can't tell its client to begin again: standard input has been read
+        config = desk.open_house.config
+        directory = config.spool_directory
+        source = config.options.source or os.uname().nodename
+        kept = Spooled(directory, spool_into(directory, source, [fields]))
+    else:
+        kept = spool([fields], desk.facts.environment)
+    directory, (answer,) = kept
     if isinstance(answer, Refused):
         raise answer
     output = options["output"] or "id"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from xmppbus import limits
 from xmppbus.cli.desk import Action, Desk
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed, JournalHeld, PluginInvalid
 
@@ -57,8 +59,7 @@ def run_house(path: Path | None) -> int:
     from xmppbus.config import load
 
     config = load(path, os.environ)
-    for warning in config.warnings:
-        log.warning("%s", warning)
+    _raise_open_files()
     try:
         return asyncio.run(app.serve(config, started))
     except* (ConfigInvalid, JournalHeld, JournalFailed, PluginInvalid) as group:
@@ -66,6 +67,13 @@ def run_house(path: Path | None) -> int:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
     raise error
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.OPEN_FILES if hard == resource.RLIM_INFINITY else min(limits.OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def started(house: House) -> None:

@@ -36,7 +36,14 @@ class Spooled(NamedTuple):
 def spool(sent: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> Spooled:
     """Keep events, in one file and in order. Raises `Refused` when there is no place to keep them."""
     directory = _directory(environ)
-    source = _source(directory)
+    answers = spool_into(directory, _source(directory), sent)
+    if any(isinstance(answer, str) for answer in answers):
+        _tell()
+    return Spooled(directory, answers)
+
+
+def spool_into(directory: Path, source: str, sent: Sequence[Mapping[str, Any]]) -> list[str | Refused]:
+    """The same, in this directory; `source` is for events that name none."""
     moment = now(lambda: datetime.now(UTC))
     answers: list[str | Refused] = []
     lines: list[bytes] = []
@@ -54,10 +61,9 @@ def spool(sent: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> Spoo
         try:
             _leave(directory, b"".join(lines))
         except OSError as error:
-            message = f"no daemon is running, and {directory} can't keep the event: {error.strerror}; start a daemon"
+            message = f"no daemon takes it, and {directory} can't keep it: {error.strerror}; start a daemon"
             raise Refused(Code.NO_DAEMON, message) from error
-        _tell()
-    return Spooled(directory, answers)
+    return answers
 
 
 def _directory(environ: Mapping[str, str]) -> Path:

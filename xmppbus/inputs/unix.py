@@ -90,8 +90,9 @@ class UnixInput:
 
     def enter(self, connection: Connection, role: Role) -> str:
         """Why a connection is not let in; empty when it is."""
-        if len(self._connections) >= limits.SOCKET_CONNECTIONS:
-            return f"{limits.SOCKET_CONNECTIONS} connections are open already"
+        most = limits.SOCKET_CONNECTIONS if role.admin else limits.SOCKET_CONNECTIONS_OF_OTHERS
+        if len(self._connections) >= most:
+            return f"{most} connections are open already"
         if not role.admin and self._by_user[role.uid] >= limits.SOCKET_CONNECTIONS_PER_USER:
             return f"you have {limits.SOCKET_CONNECTIONS_PER_USER} connections open already"
         self._connections.add(connection)
@@ -114,21 +115,28 @@ class UnixInput:
         path = self._path
         if len(os.fsencode(path)) > _PATH_BYTES:
             raise ConfigInvalid(f"the socket's path {path} has more than {_PATH_BYTES} bytes; set socket: path:")
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if _is_live(path):
             raise SocketHeld(f"another daemon answers on {path}; stop it, or give this one a socket: path: of its own")
         listener = socket.socket(socket.AF_UNIX)
+        try:
+            self._name(listener, path)
+        except OSError as error:
+            listener.close()
+            raise ConfigInvalid(f"can't listen at {path}: {error.strerror}; set another socket: path:") from error
+        return listener
+
+    def _name(self, listener: socket.socket, path: Path) -> None:
+        """Give it its name. It appears with its permissions already set, and replaces a stale one in one step."""
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         new = path.with_name(path.name + ".new")
         new.unlink(missing_ok=True)
-        # Everybody may connect where everybody may do something: roles go by credentials. The name appears with its
-        # permissions already set, and takes the place of a stale one in one step.
         listener.bind(str(new))
         if self._group is not None:
             os.chown(new, -1, self._group)
+        # Everybody may connect where everybody may do something: roles go by credentials.
         new.chmod(0o666 if "everyone" in (self._options.publish, self._options.listen) else 0o660)
         listener.listen(limits.SOCKET_CONNECTIONS)
         new.rename(path)
-        return listener
 
 
 class Connection(asyncio.Protocol):
