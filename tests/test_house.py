@@ -14,10 +14,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CODE = sorted([*ROOT.glob("xmppbus/**/*.py"), *ROOT.glob("plugins/**/*.py")])
 EVERYTHING = sorted([*CODE, *ROOT.glob("tests/**/*.py")])
-CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in ("config", "app", "web", "house", "__main__")]
+WIRING = {"config", "paths", "app", "web", "house", "__main__"}
+CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in WIRING]
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "xmppbus", "plugins", "tests", "docker-compose.yml", "docs"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
-FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 1_900
+UNITS = {"KIB", "MIB", "GIB"}
+FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 2_000
 
 
 def tracked() -> list[str]:
@@ -67,8 +69,9 @@ def test_every_public_module_class_and_function_says_what_for(path: Path) -> Non
     assert ast.get_docstring(tree), "the module"
     shipped = path.parent.name == "plugins"
     for node in tree.body:
-        public = isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.name[0] != "_"
-        if public and not (shipped and isinstance(node, ast.FunctionDef)):
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) or node.name[0] == "_":
+            continue
+        if not (shipped and isinstance(node, ast.FunctionDef)):
             assert ast.get_docstring(node), node.name
 
 
@@ -98,9 +101,11 @@ def test_every_link_in_the_docs_leads_somewhere() -> None:
     """Relative ones, in every page."""
     broken = []
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
-            if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {target}")
+        broken += [
+            f"{page.relative_to(ROOT)}: {target}"
+            for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+            if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists()
+        ]
     assert not broken
 
 
@@ -128,7 +133,7 @@ def test_every_limit_has_a_reason() -> None:
             waiting.append(node.targets[0].id)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             waiting.clear()
-    assert not [name for name in waiting if name not in ("KIB", "MIB", "GIB")]
+    assert not [name for name in waiting if name not in UNITS]
 
 
 def test_every_limit_is_used() -> None:
@@ -136,4 +141,10 @@ def test_every_limit_is_used() -> None:
     names = re.findall(r"^([A-Z_0-9]+) = ", (ROOT / "xmppbus/limits.py").read_text(), re.MULTILINE)
     code = "\n".join(path.read_text() for path in CODE if path.name != "limits.py")
     unused = [name for name in names if not re.search(rf"\b{name}\b", code)]
-    assert not unused
+    assert not [name for name in unused if name not in UNITS]
+
+
+def test_every_limit_has_a_name_of_its_own() -> None:
+    """A second one of the same name would silently take the first one's place."""
+    names = re.findall(r"^([A-Z_0-9]+) = ", (ROOT / "xmppbus/limits.py").read_text(), re.MULTILINE)
+    assert len(names) == len(set(names))

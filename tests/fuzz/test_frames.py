@@ -24,10 +24,11 @@ CODES = {str(code) for code in ANSWERS}
 KINDS = sorted(set(frames.FROM_CLIENTS))
 RUNS = int(os.environ.get("FUZZ_RUNS", "300"))
 
-words = st.sampled_from(
-    [b"publish", b"listen", b"get", b"status", b"show", b"dead", b"list", b"retry", b"replay", b"t", b"#", b"-", b"a b"]
-    + [b"--since", b"all", b"-n", b"1", b"--json", b"--lines", b"--help", b"--data", b"a=1", b"--name", b"n", b"\xff"]
-)
+COMMANDS = [b"publish", b"listen", b"get", b"status", b"show", b"dead", b"list", b"retry", b"replay"]
+OPTIONS = [b"--since", b"-n", b"--json", b"--lines", b"--help", b"--data", b"--name"]
+VALUES = [b"t", b"#", b"-", b"a b", b"all", b"1", b"a=1", b"n", b"\xff"]
+
+words = st.sampled_from([*COMMANDS, *OPTIONS, *VALUES])
 payloads = st.one_of(
     words,
     st.binary(max_size=64),

@@ -99,8 +99,8 @@ async def dead(daemon: Daemon, count: int) -> None:
 
 async def test_dead_deliveries_are_listed_shown_retried_and_dropped(picky: Daemon) -> None:
     """With the reason; a retry may end otherwise."""
-    for number in range(3):
-        await picky.command("publish", f"user.n{number}", f"bad {number}")
+    for index in range(3):
+        await picky.command("publish", f"user.n{index}", f"bad {index}")
     await picky.command("publish", "user.fine", "good")
     await dead(picky, 3)
     listed = (await picky.command("dead", "list")).out.splitlines()

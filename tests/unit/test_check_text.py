@@ -7,11 +7,12 @@ import pytest
 from xmppbus.cli.advice import FILES, Facts, Missing, advice
 from xmppbus.cli.check import as_json, shown
 from xmppbus.cli.checking import Level, Report, Verdict
-from xmppbus.cli.desk import Desk, Names, Role
-from xmppbus.cli.desk import Facts as TerminalFacts
+from xmppbus.cli.desk import Desk, Names
 from xmppbus.cli.house_tree import ASCII_LINES, LINES, Drawing, house
 from xmppbus.cli.local import LocalTerminal
 from xmppbus.config import Config, load
+from xmppbus.inputs.visitor import Facts as TerminalFacts
+from xmppbus.inputs.visitor import Role
 
 CONFIG = """\
 xmpp: {component: bus.example.org, secret_file: secret}

@@ -17,7 +17,7 @@ from xmppbus.event import NAMESPACE, Event, bytes_as_data, parse
 from xmppbus.fields import FIELDS, check, decode_fields, encode_fields
 
 DEFAULTS = {"id": "1", "source": "host", "time": "2026-01-31T12:00:00.000Z"}
-LEGAL_TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
+LEGAL_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 JSON = st.recursive(
     st.none()
     | st.booleans()
