@@ -61,19 +61,17 @@ KEEP_DAYS = 30
 """Defaults of `journal.keep`: how much is kept of what has been settled."""
 
 RESERVE_BYTES = 16 * MIB
-"""Preallocated beside the journal and given back when the disk is full, so that settling and draining go on."""
+RESERVE_MARGIN_BYTES = 4 * MIB
+"""Preallocated beside the journal and given back when the disk is full, so that settling and draining go on; it is made
+again when the margin is free beyond it, so that a full disk does not flap."""
 
 NAMES = 10_000_000
-"""Names kept beyond pruning, about 80 bytes each: so long an id is unique."""
+NAME_BYTES = 80
+"""Names kept beyond pruning: so long an id is unique. What one costs on disk; all may take a quarter of the bound."""
 
 COMMIT_OPERATIONS = 512
-"""Operations in one group commit: bounds how long the first of them waits for the last."""
-
 COMMIT_EVENTS = 4_000
-"""Events in one group commit, for the same reason: about 50 ms of work."""
-
-RESERVE_MARGIN_BYTES = 4 * MIB
-"""What must be free beyond the reserve before it is made again, so that a full disk does not flap."""
+"""In one group commit: bounds how long the first waits for the last, about 50 ms of work."""
 
 FULL_CHECK_SECONDS = 0.25
 """How often a full disk is looked at: accepting goes on within a second of space being there."""
@@ -86,22 +84,16 @@ BUSY_SECONDS = 5.0
 
 WRITER_CACHE_BYTES = 16 * MIB
 READER_CACHE_BYTES = 8 * MIB
-"""SQLite's page caches: enough for the upper pages of every index, little enough for a small machine."""
+CHECKPOINT_CACHE_BYTES = 256 * KIB
+"""SQLite's page caches: enough for the upper pages of every index, little enough for a small machine; the thread that
+copies the log goes by the log's own index."""
 
 WAL_BYTES = 16 * MIB
 """The write-ahead log beyond which its pages are copied into the database."""
 
 ROOM_SECONDS = 0.05
-"""How often the journal's size is measured while it is far from its bound."""
-
 ROOM_PRUNE_SECONDS = 0.01
-"""How long a commit may look for entries to forget when the journal is at its bound; the next one goes on."""
-
-NAME_BYTES = 80
-"""What a name costs on disk; names may take a quarter of the journal's bound."""
-
-CHECKPOINT_CACHE_BYTES = 256 * KIB
-"""SQLite's page cache of the thread that copies the log, which goes by the log's own index."""
+"""How often the journal's size is measured far from its bound; how long a commit at the bound looks for old entries."""
 
 TALLY_ENTRIES = 10_000
 """Entries between two notes of how many there are: opening counts at most so many."""
@@ -134,10 +126,9 @@ READ_POSITIONS = 4_096
 
 RUN_EVENTS = 512
 RUN_BYTES = 2 * MIB
-"""A run: long enough that its commit costs little for each event, short enough to hold in memory."""
-
 SETTLE_EVENTS = 128
-"""Outcomes written at once while a run is still going on: what a crash may have to look up again."""
+"""A run: long enough that its commit costs little for each event, short enough to hold in memory; outcomes written at
+once while it goes on, which is what a crash may have to look up again."""
 
 PLACES_AT_ONCE = 64
 """Places that one output works on at the same time."""
@@ -146,10 +137,9 @@ WINDOW_ITEMS = 64
 """Publishes in flight on one node. Beyond it nothing gets faster; never above the node's `max_items`."""
 
 STREAM_IQS = 256
-"""IQs in flight on one stream: slixmpp's cost of a reply grows with them."""
-
 STREAM_BYTES = 4 * MIB
-"""Written to the stream and not yet answered: what a server that stops reading can cost in memory."""
+"""On one stream and not yet answered: slixmpp's cost of a reply grows with the IQs, and the bytes are what a server
+that stops reading costs in memory."""
 
 RETRY_FIRST_SECONDS = 0.5
 RETRY_MOST_SECONDS = 60.0
@@ -209,9 +199,6 @@ SPLIT_NONCES = 6
 SPLIT_DEADLINE_SECONDS = 1.0
 """Nonces in one check: a server that shares stanzas at random hides another holder once in 2**6 checks."""
 
-STANZA_BYTES = 65_536
-"""Of a stanza of somebody else, at most so much is logged or answered."""
-
 CHECK_SECONDS = 45.0
 CHECK_PUBLISH_SECONDS = 3.0
 CHECK_PUBLISHES = 100
@@ -219,7 +206,7 @@ CHECK_NODES = 50
 """How long `check` may take in all, how long and with how many items it measures, how many nodes it compares."""
 
 CHECK_SLOW_PER_SECOND = 200
-"""Publishes a second on a kept node. Below it, Prosody writes the whole node to disk for each; SQL takes 400 and more."""
+"""Publishes a second on a kept node. Below it, Prosody writes the whole node to disk for each; SQL takes over 400."""
 
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 
@@ -228,10 +215,8 @@ HTTP_BODY_BYTES = 16 * MIB
 
 HTTP_HEADER_SECONDS = 10.0
 HTTP_BODY_SECONDS = 10.0
-"""aiohttp has no read timeouts of its own; a slow-loris is closed within 15 s."""
-
 HTTP_BODY_BYTES_PER_SECOND = 64 * KIB
-"""A body that comes at this rate has all the time it needs."""
+"""aiohttp has no read timeouts: a slow-loris is closed within 15 s; a body at this rate has the time it needs."""
 
 HTTP_BODIES_BYTES = 64 * MIB
 """Unfinished bodies of all connections together: what many slow senders can cost in memory."""
@@ -243,23 +228,19 @@ HTTP_LINGER_SECONDS = 2.0
 """How long the rest of a refused body is read and thrown away, so that its sender can read why."""
 
 HTTP_WRITE_SECONDS = 10.0
-"""A client that does not read its answer for so long is cut off."""
-
 HTTP_UNREAD_BYTES = 64 * KIB
-"""Of answers that a client has not read yet: above it, its next request waits."""
+"""A client that reads no answer for so long is cut off; with so much unread, its next request waits."""
 
 HTTP_ADDRESSES = 65_536
 """Addresses whose rate of requests is remembered; about 100 bytes each."""
 
-GRACE_SECONDS = 10.0
+ANSWER_GRACE_SECONDS = 10.0
 """What is being answered when the house is left may take so long to end."""
 
 CONNECTIONS_PER_ADDRESS = 256
 CONNECTIONS = 4_096
-"""Open connections of the HTTP listener, from one address and in all."""
-
 CONNECTIONS_WAITING = 1_024
-"""Connections that the kernel keeps while the loop is busy with a commit; beyond it clients wait and try again."""
+"""Connections of the HTTP listener: open from one address, open in all, kept by the kernel while the loop is busy."""
 
 FRAME_BYTES = 1 * MIB
 """One frame on the Unix socket: some of the largest events, and what each connection may cost in memory."""
@@ -280,8 +261,9 @@ SURE_LINES = 500
 NAME_SECONDS = 2.0
 """How long a listener waits for its name: its predecessor may have been killed just now."""
 
+LISTENER_EVENTS = 500
 LISTENER_BYTES = 4 * MIB
-"""Of entries read at once for a listener, as far as the sizes of the last ones tell."""
+"""Entries read at once for a listener, as far as the sizes of the last ones tell; the journal is its queue."""
 
 DEAD_LISTED = 10_000
 """Dead deliveries that one command takes on; it can be said again."""
@@ -302,9 +284,6 @@ SOCKET_CONNECTIONS_PER_USER = 256
 
 OPEN_FILES = 16_384
 """What the daemon asks the kernel for, as far as it may: the usual 1,024 are fewer than the connections."""
-
-LISTENER_EVENTS = 500
-"""Entries read at once for a listener; the journal is its queue."""
 
 CONFIRM_SECONDS = 30.0
 """How long `publish --confirm` waits unless it is told."""

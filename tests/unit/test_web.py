@@ -268,7 +268,7 @@ async def test_closing_lets_an_answer_end_and_takes_no_more() -> None:
 
 async def test_closing_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the grace period the rest is cut off."""
-    monkeypatch.setattr(limits, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "ANSWER_GRACE_SECONDS", 0.1)
     going = asyncio.Event()
 
     async def endless(_: Request) -> Answer:

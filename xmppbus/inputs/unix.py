@@ -78,7 +78,7 @@ class UnixInput:
         tasks = [connection.leave() for connection in self._connections]
         waiting = [task for task in tasks if task]
         if waiting:
-            _, late = await asyncio.wait(waiting, timeout=limits.GRACE_SECONDS)
+            _, late = await asyncio.wait(waiting, timeout=limits.ANSWER_GRACE_SECONDS)
             for task in late:
                 task.cancel()
             if late:

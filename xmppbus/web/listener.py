@@ -152,7 +152,7 @@ class Web:
         server, self._server = self._server, None
         server.close()
         self._manager.pre_shutdown()
-        await self._manager.shutdown(limits.GRACE_SECONDS)
+        await self._manager.shutdown(limits.ANSWER_GRACE_SECONDS)
         await server.wait_closed()
         self._connections.close()
         self._state = "closed"
