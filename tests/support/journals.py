@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from xmppbus.event import parse
-from xmppbus.journal import DELIVERED, Journal, Outcome, Routed, Run, Settled, Stop, Verdict
+from xmppbus.journal import DELIVERED, Entry, Journal, Outcome, Routed, Run, Settled, Stop, Verdict
 from xmppbus.route import Target
 from xmppbus.stores.sqlite import SqliteJournal
 
@@ -70,6 +70,14 @@ async def deliver_all(journal: Journal, output: str = "pubsub") -> list[str]:
             delivered += ids(run)
             await journal.settle(run, outcomes(run, DELIVERED))
     return delivered
+
+
+async def read_all(journal: Journal) -> list[Entry]:
+    """Every entry, read in as many steps as it takes."""
+    found: list[Entry] = []
+    while more := await journal.read(found[-1].sequence if found else 0, 1_000):
+        found += more
+    return found
 
 
 def stop(seconds: float, condition: str = "forbidden") -> Stop:
