@@ -79,9 +79,10 @@ async def test_since_begins_in_the_past(daemon: Daemon) -> None:
 
 async def test_a_listener_who_comes_back_gets_what_was_missed(daemon: Daemon) -> None:
     """Across a restart of the daemon, too."""
-    async with listening(daemon, "--name", "backup") as listener:
+    async with listening(daemon, "--name", "backup", "-n", "1") as listener:
         await daemon.command("publish", "t", "one")
         assert (await line(listener)).endswith("one\n")
+        assert await asyncio.wait_for(listener.wait(), 10) == 0
     await daemon.command("publish", "t", "two")
     await daemon.stop()
     await daemon.start()

@@ -113,7 +113,10 @@ class Client:
             if number == SIGPIPE or getsignal(number) is not SIG_IGN:
                 signal(number, SIG_DFL)
         try:
-            self.send(b"".join(self.facts()))
+            try:  # noqa: SIM105  # contextlib would cost more than all of this
+                self.send(b"".join(self.facts()))
+            except BrokenPipeError:
+                pass  # it has said why, and hung up before it heard us: that is still to be read
             while True:
                 kind, payload = self.receive()
                 if kind == frames.EXIT:
