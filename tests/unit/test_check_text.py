@@ -124,3 +124,9 @@ def test_the_exit_code_tells_the_config_from_the_server(config: Config) -> None:
     assert Report(errors=("x:1:1: wrong",)).exit_code == 78
     assert Report(config, verdicts=(Verdict(Level.BAD, "server", "gone"),)).exit_code == 69
     assert Report(config, verdicts=(Verdict(Level.DOUBT, "storage", "slow"),)).exit_code == 0
+
+
+@pytest.mark.parametrize("missing", [Missing.COMPONENT, Missing.CONFLICT])
+def test_an_account_gets_no_lines_that_are_for_components(missing: Missing) -> None:
+    """They would name an account as a domain."""
+    assert advice(missing, Facts("bus@example.org", "pubsub.example.org", 5222, is_component=False)) == {}

@@ -47,6 +47,8 @@ FILES = {
 
 def advice(missing: Missing, facts: Facts) -> dict[str, str]:
     """By server, the lines to paste; a server that has nothing to set for this is left out."""
+    if missing in (Missing.COMPONENT, Missing.CONFLICT) and not facts.is_component:
+        return {}  # an account's operator has nothing to set for these
     found = {
         "Prosody": _prosody(missing, facts),
         "ejabberd": _ejabberd(missing, facts),
