@@ -165,7 +165,9 @@ async def test_the_file_is_synced_before_it_has_its_name_and_the_name_before_the
     command = ["strace", "-f", "-y", "-e", calls, "-o", str(trace), sys.executable, program(), "publish", "t", "x"]
     await asyncio.to_thread(subprocess.run, command, env=daemon.environment, check=True, capture_output=True)
     lines = [line for line in trace.read_text().splitlines() if "spool" in line or "write(1" in line]
-    kept = [next(number for number, line in enumerate(lines) if mark in line) for mark in (".new>, ", "fsync(", "rename")]
+    kept = [
+        next(number for number, line in enumerate(lines) if mark in line) for mark in (".new>, ", "fsync(", "rename")
+    ]
     synced = [number for number, line in enumerate(lines) if "fsync(" in line]
     said = next(number for number, line in enumerate(lines) if "write(1" in line)
     assert kept == sorted(kept)
