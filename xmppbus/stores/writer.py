@@ -60,6 +60,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._gathered: list[Operation] = []
         self._closing = False
         self._commits = 0
         self.refusal = ""  # why nothing is accepted at the moment
@@ -75,6 +76,7 @@ class Writer:
     async def close(self) -> None:
         """Write what waits, then stop."""
         self._closing = True
+        self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._checkpointer.close)
@@ -87,8 +89,17 @@ class Writer:
         if self._failure:
             operation.future.set_exception(self._failure)
         else:
-            self._queue.put(operation)
+            if not self._gathered:
+                self._loop.call_soon(self._hand_over)
+            self._gathered.append(operation)
         return operation.future
+
+    def _hand_over(self) -> None:
+        """What was asked for in one turn of the loop goes into one commit: a thread that took the first of it at once
+        would leave the others to the next fsync."""
+        for operation in self._gathered:
+            self._queue.put(operation)
+        self._gathered.clear()
 
     # --- in the thread ------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from xmppbus import limits
 from xmppbus.options import XmppOptions
 from xmppbus.retry import Dice, Retry
 from xmppbus.xmpp.answers import PING, answer
-from xmppbus.xmpp.connection import Address, Connection, Ended
+from xmppbus.xmpp.connection import Address, Connection, Ended, unreachable
 from xmppbus.xmpp.pipeline import Answer, Pipeline
 from xmppbus.xmpp.replies import NoAnswer, local_name
 from xmppbus.xmpp.split import Seen, SplitCheck
@@ -58,6 +58,9 @@ WORDS = {
     "timeout": "the server takes too long to let us in",
 }
 _BACKOFF = Retry(limits.CONNECT_FIRST_SECONDS, limits.CONNECT_MOST_SECONDS)
+
+
+CONFLICTS_AT_ONCE = 2
 
 
 def address_of(options: XmppOptions, secret: str) -> Address:
@@ -149,12 +152,15 @@ class Stream:
 
     async def _supervise(self) -> None:
         failures = 0
+        ended: Ended | None = None
         try:
             while True:
                 self._enter(State.CONNECTING, self.reason)
                 self._attempts += 1
                 begun = asyncio.get_running_loop().time()
-                ended, was_up = await self._live()
+                # A stream of slixmpp's costs 40 ms, in which nobody else is served: not for a port that is closed.
+                closed = await unreachable(self._address) if ended and ended.condition == "unreachable" else None
+                ended, was_up = (closed, False) if closed else await self._live()
                 lasted = was_up and asyncio.get_running_loop().time() - begun >= limits.SESSION_LASTED_SECONDS
                 failures = 1 if lasted else failures + 1
                 state = _STATES.get(ended.condition, State.BACKOFF)
@@ -168,7 +174,9 @@ class Stream:
         seconds = _BACKOFF.decide(failures, self._dice)
         if condition == "unreachable":
             return min(seconds, limits.UNREACHABLE_MOST_SECONDS)
-        return max(seconds, limits.REFUSED_SECONDS) if state is State.REFUSED or state is State.SPLIT else seconds
+        # The first conflicts may be with our own last connection, which the server has not seen the end of yet.
+        slow = state in (State.REFUSED, State.SPLIT) or (state is State.CONFLICT and failures > CONFLICTS_AT_ONCE)
+        return max(seconds, limits.REFUSED_SECONDS) if slow else seconds
 
     async def _live(self) -> tuple[Ended, bool]:
         """One connection, from the attempt to its end: why it ended, and whether there was a session."""

@@ -53,6 +53,19 @@ class Ended(BusError):
         self.text = text
 
 
+async def unreachable(address: Address) -> Ended | None:
+    """Why there is nobody to talk to; None when the port is open. It costs next to nothing."""
+    try:
+        async with asyncio.timeout(limits.CONNECT_DEADLINE_SECONDS):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+    except (OSError, TimeoutError) as error:
+        return Ended("unreachable", str(error))
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return None
+
+
 Take = Callable[[Element], bool]
 
 
