@@ -110,9 +110,8 @@ def _name(field: str, value: Any) -> str:
 def _event_type(field: str, value: Any) -> str:
     text = _text(field, value, limits.TYPE_CHARACTERS)
     if not _TYPE.fullmatch(text):
-        raise Refused(
-            Code.INVALID, f"{text!r} is not dotted words of A-Z a-z 0-9 _ -, such as user.signup", field=field
-        )
+        said = f"{text!r} is not dotted words of A-Z a-z 0-9 _ -, such as user.signup"
+        raise Refused(Code.INVALID, said, field=field)
     return text
 
 
@@ -194,9 +193,7 @@ def _extension(field: str, value: Any) -> str | int | bool:
     if isinstance(value, bool) or (isinstance(value, int) and value in _INTEGERS):
         return value
     if not isinstance(value, str):
-        raise Refused(
-            Code.INVALID, "an extension is text, a whole number or true/false; put others in data", field=field
-        )
+        raise Refused(Code.INVALID, "an extension is text, a whole number or true/false; use data", field=field)
     return _text(field, value, limits.LINK_CHARACTERS)
 
 
@@ -224,14 +221,13 @@ def _too_deep() -> Refused:
 
 
 def _surrogate(fields: Mapping[str, Any]) -> Refused:
+    said = "has a lone surrogate, which is not text; send UTF-8"
     for field, value in fields.items():
         try:
             _encode([field, value])
         except UnicodeEncodeError:
-            return Refused(
-                Code.INVALID, "has a lone surrogate, which is not text; send UTF-8", field=ascii(field)[1:-1]
-            )
-    return Refused(Code.INVALID, "has a lone surrogate, which is not text; send UTF-8")
+            return Refused(Code.INVALID, said, field=ascii(field)[1:-1])
+    return Refused(Code.INVALID, said)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {

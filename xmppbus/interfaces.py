@@ -29,7 +29,6 @@ class Accept(Protocol):
         A bad one gets its `Refused` in its place in the list and never fails its neighbours. Raises `Refused` when the
         house accepts nothing at all (full, closing). `time` (RFC 3339) is when they came, if that was not now.
         """
-        ...
 
 
 class Input(Protocol):
@@ -37,11 +36,9 @@ class Input(Protocol):
 
     async def run(self, accept: Accept) -> None:
         """Take events until cancelled. A crash restarts it with backoff."""
-        ...
 
     def status(self) -> Mapping[str, Any]:
         """What `xmppbus status` shows of it; `state` is one word."""
-        ...
 
 
 class Output(Protocol):
@@ -53,18 +50,15 @@ class Output(Protocol):
 
     async def ready(self) -> None:
         """Return when deliveries make sense: while it waits, nothing is claimed."""
-        ...
 
     def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """Deliver in order and yield one outcome each, in order; called twice with the same event it must do no harm.
 
         After the first that is stopped or unknown, nothing more is sent; what was in flight is still resolved.
         """
-        ...
 
     def status(self) -> Mapping[str, Any]:
         """What `xmppbus status` shows of it; `state` is one word."""
-        ...
 
 
 class Analyzer(Protocol):
@@ -72,7 +66,6 @@ class Analyzer(Protocol):
 
     async def analyze(self, event: Event) -> Sequence[Event]:
         """The events that go on: none stops it, itself lets it pass, new ones (`event.evolve`) go on beside it."""
-        ...
 
 
 class Clock(Protocol):

@@ -174,11 +174,9 @@ class Journal(Protocol):
 
     async def append(self, events: Sequence[Routed]) -> list[Appended]:
         """Keep events and their deliveries, in one commit and fsynced. `Refused` (journal-full) keeps none of them."""
-        ...
 
     async def claim(self, output: str, places: int, run: int) -> list[Run]:
         """The head runs of at most `places` places of `output` that wait, are due and are not claimed."""
-        ...
 
     async def settle(
         self, run: Run, settled: Sequence[Settled], *, more: bool = False, stop: Stop | None = None
@@ -188,39 +186,30 @@ class Journal(Protocol):
         Waiting stays whatever is not delivered or dead. `stop` stops the place; without it the place is due at once.
         A run whose claim is void changes nothing, onward deliveries included.
         """
-        ...
 
     async def read(self, after: int, limit: int, match: Sequence[Match] = ()) -> list[Entry]:
         """Entries after a sequence, oldest first, that match any of `match` (all when there is none)."""
-        ...
 
     async def changed(self, timeout: timedelta) -> None:
         """Return at the next commit, the next moment a stopped place is due, or after `timeout`."""
-        ...
 
     async def find(self, item_id: str) -> Entry | None:
         """The entry with that item id; None when it never was, or has been pruned."""
-        ...
 
     async def sequence_at(self, moment: datetime) -> int:
         """The newest sequence accepted before a moment: `read(after=...)` goes on from there."""
-        ...
 
     async def fates(self, sequence: int) -> list[Fate]:
         """What has become of each delivery of an entry."""
-        ...
 
     async def dead(self, match: Sequence[Match], limit: int) -> list[tuple[Fate, Entry]]:
         """Dead deliveries with their entries, newest first."""
-        ...
 
     async def retry_dead(self, deliveries: Sequence[int]) -> int:
         """Put dead deliveries back to waiting, behind what waits, marked `again`; how many there were."""
-        ...
 
     async def drop_dead(self, deliveries: Sequence[int]) -> int:
         """Forget dead deliveries; how many there were."""
-        ...
 
     async def replay(
         self, after: int, until: int, limit: int, match: Sequence[Match], targets: Targets, *, dry_run: bool
@@ -230,20 +219,15 @@ class Journal(Protocol):
         Settled deliveries to addresses (not to stations) go back to waiting behind what waits, marked `again`; those
         of `targets` that an entry has none for are made. Waiting ones stay as they are.
         """
-        ...
 
     async def cursor(self, consumer: str) -> int | None:
         """How far a named consumer has read; None when nobody knows it."""
-        ...
 
     async def move_cursor(self, consumer: str, sequence: int) -> None:
         """Remember how far a named consumer has read (never backwards)."""
-        ...
 
     async def places(self) -> list[PlaceStatus]:
         """Every place where something waits or that is stopped."""
-        ...
 
     async def status(self) -> JournalStatus:
         """Figures for `status`."""
-        ...

@@ -43,13 +43,11 @@ HOPS = 16
 # --- the door -------------------------------------------------------------------------------------------------------
 
 BATCH_EVENTS = 1_000
-"""Events in one `accept`: one commit should stay well under a tenth of a second."""
+BATCHES_AHEAD = 4
+"""Events in one `accept`: its commit stays under 0.1 s; batches of `publish --lines` accepted while more is read."""
 
 NODES = 10_000
 """Places of one output. Each costs a node on the server and a few hundred bytes here."""
-
-BATCHES_AHEAD = 4
-"""Batches of `publish --lines` being accepted while more is read: enough to keep the journal's writer busy."""
 
 SPOOL_FILES = 100_000
 """What publishers may leave behind while the daemon is away, before the file system suffers from it."""
@@ -62,8 +60,10 @@ KEEP_DAYS = 30
 
 RESERVE_BYTES = 16 * MIB
 RESERVE_MARGIN_BYTES = 4 * MIB
+FULL_CHECK_SECONDS = 0.25
 """Preallocated beside the journal and given back when the disk is full, so that settling and draining go on; it is made
-again when the margin is free beyond it, so that a full disk does not flap."""
+again when the margin is free beyond it, so that a full disk does not flap. A full disk is looked at so often: accepting
+goes on within a second of space being there."""
 
 NAMES = 10_000_000
 NAME_BYTES = 80
@@ -72,9 +72,6 @@ NAME_BYTES = 80
 COMMIT_OPERATIONS = 512
 COMMIT_EVENTS = 4_000
 """In one group commit: bounds how long the first waits for the last, about 50 ms of work."""
-
-FULL_CHECK_SECONDS = 0.25
-"""How often a full disk is looked at: accepting goes on within a second of space being there."""
 
 FULL_PROBE_BYTES = 256 * KIB
 """A disk without so much is full: SQLite calls it an I/O error when the index of its log finds no room."""
@@ -105,10 +102,8 @@ PRUNE_PLACES_SECONDS = 3600.0
 """How often every delivery is read to find places that nothing names any more, once an output has many."""
 
 SCAN_EVENTS = 4_000
-"""Entries looked at in one step of pruning or reading, so that claims need not wait for it."""
-
 READ_BYTES = 4 * MIB
-"""Event data fetched in one step of reading; the same reason, for large events."""
+"""Entries looked at and event data fetched in one step of pruning or reading, so that claims need not wait for it."""
 
 CLAIM_BYTES = 8 * MIB
 """Event data that one claim holds, over all its places; the others keep their turn."""
@@ -143,7 +138,10 @@ that stops reading costs in memory."""
 
 RETRY_FIRST_SECONDS = 0.5
 RETRY_MOST_SECONDS = 60.0
-"""A stopped place is tried again with full jitter between nothing and a bound that doubles up to the most."""
+RESTART_FIRST_SECONDS = 1.0
+RESTART_MOST_SECONDS = 60.0
+"""A stopped place is tried again, and an input that crashed is started again, with full jitter between nothing and a
+bound that doubles from the first up to the most."""
 
 ANALYZER_SECONDS = 300.0
 ANALYZER_JOBS = 8
@@ -151,10 +149,6 @@ ANALYZER_JOBS = 8
 
 GRACE_SECONDS = 5.0
 """What is in flight when the house is left has this long to be answered; the rest is looked up at the next start."""
-
-RESTART_FIRST_SECONDS = 1.0
-RESTART_MOST_SECONDS = 60.0
-"""An input that crashed is started again with full jitter between these."""
 
 PRUNE_SECONDS = 60.0
 """How often the retention is looked after."""
@@ -164,7 +158,10 @@ PRUNE_SECONDS = 60.0
 CONNECT_FIRST_SECONDS = 0.5
 CONNECT_MOST_SECONDS = 60.0
 CONNECT_DEADLINE_SECONDS = 15.0
-"""The supervisor's backoff (at most 12 attempts a minute with a wrong secret) and one attempt's deadline."""
+UNREACHABLE_MOST_SECONDS = 2.0
+REFUSED_SECONDS = 5.0
+"""The supervisor's backoff and one attempt's deadline. Where nobody listens an attempt costs nothing, so that a server
+that is back is found soon; after a refused log-in the least pause makes twelve attempts a minute at most."""
 
 IQ_SECONDS = 20.0
 """How long an answer may take before its outcome is unknown."""
@@ -174,36 +171,28 @@ NODE_CHECK_SECONDS = 600.0
 
 PING_SECONDS = 10.0
 PING_DEADLINE_SECONDS = 10.0
-"""A black hole is noticed within 30 s: one interval and one deadline."""
-
-SPLIT_SECONDS = 30.0
-"""A nonce to our own address: a missing or a foreign one means two holders of one component."""
-
-UNREACHABLE_MOST_SECONDS = 2.0
-"""Where nobody listens an attempt costs nothing: a server that is back is found within this."""
-
-REFUSED_SECONDS = 5.0
-"""The least pause after a refused log-in: twelve attempts a minute at most, whatever the dice say."""
-
-SESSION_LASTED_SECONDS = 2.0
-"""A session that lasted so long was a good one: the backoff begins anew. A server may throw shorter ones out."""
-
-CLOSE_SECONDS = 2.0
-"""How long the server may take to close its half of the stream."""
-
 TCP_USER_TIMEOUT_SECONDS = 20.0
 KEEPALIVE_SECONDS = 10
-"""The kernel gives up a connection whose data is not acknowledged for so long; an idle one is probed."""
+"""A black hole is noticed within 30 s: one interval and one deadline. The kernel gives up a connection whose data is
+not acknowledged for so long; an idle one is probed."""
 
+SESSION_LASTED_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
+"""A session that lasted so long was a good one: the backoff begins anew. How long a server may take to close."""
+
+SPLIT_SECONDS = 30.0
 SPLIT_NONCES = 6
 SPLIT_DEADLINE_SECONDS = 1.0
-"""Nonces in one check: a server that shares stanzas at random hides another holder once in 2**6 checks."""
+"""Nonces to our own address: a missing or a foreign one means two holders of one component. A server that shares
+stanzas at random hides another holder once in 2**6 checks."""
 
 CHECK_SECONDS = 45.0
 CHECK_PUBLISH_SECONDS = 3.0
 CHECK_PUBLISHES = 100
 CHECK_NODES = 50
-"""How long `check` may take in all, how long and with how many items it measures, how many nodes it compares."""
+CHECK_DAEMON_SECONDS = 10.0
+"""`check`: how long it may take in all, how long and with how many items it measures, how many nodes it compares, how
+long it waits for a daemon to say how it is."""
 
 CHECK_SLOW_PER_SECOND = 200
 """Publishes a second on a kept node. Below it, Prosody writes the whole node to disk for each; SQL takes over 400."""
@@ -250,26 +239,22 @@ COMMAND_BYTES = 4 * MIB
 """One command line; Linux itself allows about 2 MiB."""
 
 SOCKET_EVENTS_AHEAD = 4 * BATCH_EVENTS
-"""Events of one connection being accepted; beyond it nothing more is read from it."""
-
 SOCKET_READ_BYTES = 128 * KIB
-"""Of standard input or a file that a client sends at once, and what is written to it before it has read on."""
+"""Of one connection: events being accepted, beyond which nothing more is read from it; input that a client sends at
+once, and what is written to it before it has read on."""
 
 SURE_LINES = 500
-"""Lines on their way to a durable listener that have not been confirmed as written."""
-
 NAME_SECONDS = 2.0
-"""How long a listener waits for its name: its predecessor may have been killed just now."""
+"""A durable listener: lines on their way that are not confirmed as written; how long it waits for its name, whose last
+holder may have been killed just now."""
 
 LISTENER_EVENTS = 500
 LISTENER_BYTES = 4 * MIB
 """Entries read at once for a listener, as far as the sizes of the last ones tell; the journal is its queue."""
 
 DEAD_LISTED = 10_000
-"""Dead deliveries that one command takes on; it can be said again."""
-
 REPLAY_EVENTS = 1_000
-"""Entries of one slice of a replay: publishers wait no longer than for a batch of their own."""
+"""Dead deliveries that one command takes on (it can be said again); entries of one slice of a replay."""
 
 SPOOL_LOOK_SECONDS = 30.0
 """How often the spool is looked at by itself: for what a publisher left there while the daemon was just starting."""
@@ -296,9 +281,6 @@ CONFIG_BYTES = 256 * KIB
 CONFIG_VALUES = 50_000
 CONFIG_DEPTH = 32
 """Values in it, aliases counted out, and their nesting: nine lines of aliases can stand for a billion values."""
-
-CHECK_DAEMON_SECONDS = 10.0
-"""How long `xmppbus check` waits for a daemon to say how it is."""
 
 # --- the demonstration's server -------------------------------------------------------------------------------------
 
