@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xmppbus import paths
+from xmppbus.cli.client import socket_paths
 
 USER = {"HOME": "/home/juliet", "XDG_RUNTIME_DIR": "/run/user/1000"}
 
@@ -73,6 +74,34 @@ def test_the_daemons_default_socket_is_among_those_that_the_command_line_tries(
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     monkeypatch.setattr(os, "access", lambda *_: writable)
     assert paths.socket_path(environ) in paths.socket_candidates(environ)
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+@pytest.mark.parametrize("writable", [True, False])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"XDG_RUNTIME_DIR": ""},
+        {"XMPPBUS_STATE": "/srv/bus"},
+        {"XMPPBUS_STATE": "relative"},
+        {"XMPPBUS_SOCKET": "/srv/bus.sock"},
+        {"XMPPBUS_SOCKET": "relative.sock"},
+        {"XDG_STATE_HOME": "/srv/state"},
+        {"XDG_STATE_HOME": "relative"},
+    ],
+)
+def test_the_thin_client_looks_where_the_house_says(
+    monkeypatch: pytest.MonkeyPatch, uid: int, writable: bool, changes: dict[str, str]
+) -> None:
+    """It repeats the rule to do without imports."""
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(os, "access", lambda *_: writable)
+    for name in ("XMPPBUS_STATE", "XMPPBUS_SOCKET", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (USER | changes).items():
+        monkeypatch.setenv(name, value)
+    assert [Path(each) for each in socket_paths()] == paths.socket_candidates(os.environ)
 
 
 @pytest.mark.usefixtures("user")
