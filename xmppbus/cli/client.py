@@ -6,7 +6,7 @@ else, and the daemon, which has click loaded, parses the arguments. Without a da
 
 import os
 import sys
-from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, getsignal, signal  # type: ignore  # `signal` imports enum
+from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGPIPE, getsignal, signal  # type: ignore  # signal itself imports enum
 from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_STREAM, socket
 
 from xmppbus.inputs import frames

@@ -88,7 +88,8 @@ def show_(delivery: int, json: bool) -> Action:
 @click.argument("deliveries", nargs=-1, type=click.IntRange(0), metavar="[DELIVERY]...")
 @click.option("--match", "patterns", multiple=True, type=Pattern(), metavar="PATTERN", help="Those whose type matches.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
-def retry_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bool) -> Action:
+@click.option("--json", is_flag=True, help="Print the count as a JSON object.")
+def retry_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bool, json: bool) -> Action:
     """Put dead deliveries back to waiting, behind what waits.
 
     \b
@@ -101,7 +102,7 @@ def retry_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: b
         desk.need_admin("retry dead deliveries")
         found = await _selected(desk, deliveries, patterns, everything=everything)
         count = await desk.house.journal.retry_dead([fate.id for fate, _ in found])
-        await desk.out(f"{count} put back to waiting")
+        await _say_count(desk, count, "put back to waiting", "retried" if json else "")
         return Exit.OK
 
     return action
@@ -111,7 +112,8 @@ def retry_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: b
 @click.argument("deliveries", nargs=-1, type=click.IntRange(0), metavar="[DELIVERY]...")
 @click.option("--match", "patterns", multiple=True, type=Pattern(), metavar="PATTERN", help="Those whose type matches.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
-def drop_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bool) -> Action:
+@click.option("--json", is_flag=True, help="Print the count as a JSON object.")
+def drop_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bool, json: bool) -> Action:
     """Forget dead deliveries. Their events stay in the journal as long as others do.
 
     \b
@@ -124,10 +126,17 @@ def drop_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bo
         desk.need_admin("drop dead deliveries")
         found = await _selected(desk, deliveries, patterns, everything=everything)
         count = await desk.house.journal.drop_dead([fate.id for fate, _ in found])
-        await desk.out(f"{count} dropped")
+        await _say_count(desk, count, "dropped", "dropped" if json else "")
         return Exit.OK
 
     return action
+
+
+async def _say_count(desk: Desk, count: int, words: str, key: str) -> None:
+    if key:
+        await desk.terminal.write(json_line({key: count}))
+    else:
+        await desk.out(f"{count} {words}")
 
 
 def _check_selection(deliveries: Sequence[int], patterns: Sequence[str], everything: bool) -> None:

@@ -48,7 +48,7 @@ class SpoolInput:
     def __init__(self, house: House) -> None:
         self._house = house
         self._directory = house.config.spool_directory
-        self._look = asyncio.Event()
+        self._looking = asyncio.Event()
         self._taken = 0
         self._set_aside = 0
         self._reason = ""
@@ -58,15 +58,19 @@ class SpoolInput:
         self._prepare()
         unix = self._house.inputs.get("unix")
         if isinstance(unix, UnixInput):
-            unix.look = self._look.set
+            unix.look = self.look
         while True:
-            self._look.clear()
+            self._looking.clear()
             await self._take_up(accept)
             try:
                 async with asyncio.timeout(limits.SPOOL_LOOK_SECONDS):
-                    await self._look.wait()
+                    await self._looking.wait()
             except TimeoutError:
                 pass  # look by ourselves
+
+    def look(self) -> None:
+        """Somebody has left something just now."""
+        self._looking.set()
 
     def status(self) -> Mapping[str, Any]:
         """As `interfaces.Input` says."""
@@ -110,11 +114,11 @@ class SpoolInput:
             log.info("took up %d files of the spool", len(files))
 
     async def _take_file(self, path: Path, accept: Accept) -> None:
-        bad: list[bytes] = []
+        aside = self._directory / SET_ASIDE / path.name
+        aside.unlink(missing_ok=True)  # of a time that ended before the file did
         for batch in _batches(path):
-            bad += await self._take_batch(batch, accept)
-        if bad:
-            self._keep_aside(path.name, bad)
+            if bad := await self._take_batch(batch, accept):
+                self._keep_aside(aside, bad)
         os.unlink(path)
 
     async def _take_batch(self, lines: list[Line], accept: Accept) -> list[bytes]:
@@ -136,17 +140,16 @@ class SpoolInput:
                     self._taken += 1
         return bad
 
-    def _keep_aside(self, name: str, bad: list[bytes]) -> None:
+    def _keep_aside(self, aside: Path, bad: list[bytes]) -> None:
         """Nothing that somebody was promised vanishes without a word."""
-        directory = self._directory / SET_ASIDE
-        directory.mkdir(mode=0o700, exist_ok=True)
-        with open(directory / name, "wb", opener=_private) as file:
+        aside.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(aside, "ab", opener=_private) as file:
             file.writelines(bad)
             file.flush()
             os.fsync(file.fileno())
-        sync_directory(directory)
+        sync_directory(aside.parent)
         self._set_aside += len(bad)
-        log.error("%d events of the spool were refused; they and the reasons are in %s", len(bad), directory / name)
+        log.error("%d events of the spool were refused; they and the reasons are in %s", len(bad), aside)
 
 
 def sync_directory(directory: Path) -> None:
