@@ -70,7 +70,9 @@ async def test_appends_at_the_same_time_all_get_their_own_answers(journal: Sqlit
     assert len(set(sequences)) == len(sequences)
     for batch, answer in zip(batches, answers, strict=True):
         for event, each in zip(batch, answer, strict=True):
-            assert (await journal.find(event.event.item_id)).sequence == each.sequence  # type: ignore[union-attr]
+            found = await journal.find(event.event.item_id)
+            assert found is not None
+            assert found.sequence == each.sequence
 
 
 async def test_one_name_from_many_senders_at_once_is_new_once(journal: SqliteJournal) -> None:

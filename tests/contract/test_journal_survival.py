@@ -168,7 +168,7 @@ async def test_a_closed_journal_has_written_what_it_was_asked(open_journal: Open
 
 async def test_one_bad_operation_does_not_fail_its_neighbours(journal: SqliteJournal) -> None:
     """A bug of a caller is that caller's."""
-    bad = routed("bad")._replace(content=None)  # type: ignore[arg-type]
+    bad = routed("bad")._replace(content=None)  # type: ignore[arg-type]  # which no caller does
     answers = await asyncio.gather(
         journal.append([routed(1)]), journal.append([bad]), journal.append([routed(2)]), return_exceptions=True
     )

@@ -32,7 +32,7 @@ class MovingClock:
         self.now += timedelta(**by)
 
 
-def routed(name: object, *to: Target | str, type: str = "user.signup", **fields: Any) -> Routed:  # noqa: A002
+def routed(name: object, *to: Target | str, type: str = "user.signup", **fields: Any) -> Routed:  # noqa: A002  # the field's name
     """An event with its deliveries; `to` are nodes of `pubsub` or targets, and its type's node when there are none."""
     sent = {"id": str(name), "source": "test", "type": type, "data": f"event {name}", **fields}
     named = parse(sent, {"time": "2026-01-31T12:00:00Z"})

@@ -39,7 +39,7 @@ def body_hash(event: Mapping[str, Any]) -> str:
 
 def event_in(payload: bytes) -> dict[str, Any]:
     """The event that an item carries as JSON (XEP-0335) inside its Atom entry."""
-    found = next(ET.fromstring(payload).iter(JSON_CONTAINER), None)  # noqa: S314  our own test server's bytes
+    found = next(ET.fromstring(payload).iter(JSON_CONTAINER), None)  # noqa: S314  # our own test server's bytes
     if found is None:
         raise ValueError(f"no JSON container in the item: {payload[:300]!r}")
     event: dict[str, Any] = json.loads(found.text or "")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -377,40 +376,3 @@ class TestNames:
         monkeypatch.chdir(tmp_path)
         config: Config = load(None, {"HOME": str(tmp_path)})
         verify(config, registry())
-
-
-def test_every_option_of_the_example_in_the_architecture_is_known(write: Write, tmp_path: Path) -> None:
-    """What the documentation shows can be pasted."""
-    example: dict[str, Any] = {"tokens": "", "mine.py": ""}
-    for name in example:
-        (tmp_path / name).write_text("")
-    config = load(write(EXAMPLE), {})
-    assert [route.name for route in config.routes] == ["default", "ops"]
-    assert config.options.nodes[0].max_items == 256
-
-
-EXAMPLE = """\
-xmpp:
-  component: bus.example.org          # or account: bus@example.org (client mode)
-  host: 127.0.0.1
-  port: 5347
-  secret_file: secret
-  pubsub_service: pubsub.example.org
-nodes:
-  - match: "user.#"
-    access_model: whitelist
-    readers: ["example.org"]
-    max_items: 256
-routes:
-  - name: ops
-    match: {type: "disk.#", severity: ">=warning"}
-    via: [dedup]
-    to: [pubsub, "room:ops@muc.example.org", "chat:romeo@example.org"]
-http:
-  listen: 127.0.0.1:8222
-  tokens_file: tokens
-journal:
-  path: /var/lib/xmppbus/journal.db
-  keep: {days: 30, gib: 4}
-plugins: [xmppbus_plugins.throttle, mine.py]
-"""
