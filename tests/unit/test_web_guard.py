@@ -6,8 +6,9 @@ import pytest
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
+from xmppbus.listening import is_loopback
 from xmppbus.web.connection import network
-from xmppbus.web.guard import Rate, is_loopback
+from xmppbus.web.guard import Rate
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ import msgspec
 
 from xmppbus import paths
 from xmppbus.config.document import Document, Problem, read
-from xmppbus.config.rules import broken_rules, doubts, is_loopback, listen_address, read_secret, unreadable
+from xmppbus.config.rules import broken_rules, doubts, read_secret, unreadable
 from xmppbus.config.shape import Difference, did_you_mean, differences
 from xmppbus.errors import ConfigInvalid
 from xmppbus.options import MatchOptions, Options, RouteOptions
 from xmppbus.plugins import Registry
 from xmppbus.route import DEFAULT_ROUTE, Address, Match, Route, Routes, default_route
 
-__all__ = ["Config", "is_loopback", "listen_address", "load", "secret_of", "verify"]
+__all__ = ["Config", "load", "secret_of", "verify"]
 
 PUBSUB = "pubsub"
 

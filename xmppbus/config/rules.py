@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from xmppbus.config.shape import Difference
 from xmppbus.errors import ConfigInvalid
+from xmppbus.listening import is_loopback, listen_address
 from xmppbus.options import HttpOptions, Options, RouteOptions, XmppOptions
 from xmppbus.paths import SOCKET_BYTES
 
@@ -121,31 +121,6 @@ def _http(http: HttpOptions) -> Iterator[Difference]:
     for name in ("certificate_file", "key_file"):
         if given := getattr(http, name):
             yield from unreadable(given, ("http", name))
-
-
-def listen_address(listen: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:8222`, `[::1]:8222` or `:8222` (every address); port 0 is any that is free.
-
-    Raises ValueError; its text is a predicate.
-    """
-    host, colon, port = listen.rpartition(":")
-    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError(f"should be an address and a port such as `127.0.0.1:8222` or `[::1]:8222`, not `{listen}`")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError(f"needs brackets around an IPv6 address: `[{host}]:{port}`")
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it. A name other than `localhost` may mean anything."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _nodes(options: Options) -> Iterator[Difference]:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
+from xmppbus.listening import is_loopback
 from xmppbus.web.request import Request
 from xmppbus.web.tokens import Token, Tokens
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine by definition (RFC 6761 §6.3), without asking any resolver."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Rate:

@@ -23,10 +23,11 @@ from aiohttp.http import RawRequestMessage
 
 from xmppbus import limits
 from xmppbus.errors import Code, ConfigInvalid, Refused
+from xmppbus.listening import is_loopback, listen_address
 from xmppbus.options import HttpOptions
 from xmppbus.web.answers import Answer, json_answer, refusal_answer
 from xmppbus.web.connection import Connection, Connections
-from xmppbus.web.guard import Guard, is_loopback
+from xmppbus.web.guard import Guard
 from xmppbus.web.request import Request
 from xmppbus.web.tokens import Tokens
 
@@ -53,7 +54,7 @@ class Web:
     """
 
     def __init__(self, options: HttpOptions, house_health: Health) -> None:
-        self._host, self._port = listen_address(options.listen)
+        self._host, self._port = _address(options)
         self._tokens = Tokens(Path(options.tokens_file)) if options.tokens_file else None
         if self._tokens is None and not is_loopback(self._host):
             raise ConfigInvalid(
@@ -236,12 +237,11 @@ def _method_not_allowed(method: str, methods: Mapping[str, Route]) -> Answer:
     return refusal_answer(refusal, 405, b"Allow: %s\r\n" % allowed.encode())
 
 
-def listen_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, `[IPv6]:PORT` or `:PORT` (every address). Raises `ConfigInvalid`."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in host and host[0] != "["):
-        raise ConfigInvalid(f"http.listen: {text!r} is not HOST:PORT, such as 127.0.0.1:8222 or [::1]:8222")
-    return host.strip("[]"), int(port)
+def _address(options: HttpOptions) -> tuple[str, int]:
+    try:
+        return listen_address(options.listen)
+    except ValueError as error:
+        raise ConfigInvalid(f"http.listen {error}") from error
 
 
 def _tls(options: HttpOptions) -> ssl.SSLContext | None:
