@@ -248,8 +248,10 @@ DOORS: dict[str, tuple[PublisherKind, float]] = {
 class Load:
     """All publishers at once."""
 
-    def __init__(self, daemon: Daemon, ledger: Ledger, nodes: Sequence[str], *, doors: Sequence[str]) -> None:
-        self.publishers = [DOORS[door][0](door, daemon, ledger, nodes, DOORS[door][1]) for door in doors]
+    def __init__(
+        self, daemon: Daemon, ledger: Ledger, nodes: Sequence[str], *, doors: Sequence[str], pace: float = 1.0
+    ) -> None:
+        self.publishers = [DOORS[door][0](door, daemon, ledger, nodes, pace * DOORS[door][1]) for door in doors]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -7,9 +7,10 @@ XMPPBUS_CHAOS_SEED=12345 pytest tests/chaos -k kill     again, with the dice of 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.chaos.load import DOORS, Load
 from tests.chaos.subscriber import Subscriber
 from tests.support.daemon import Daemon
 from tests.support.oracle import Ledger, Verdict, judge
-from tests.support.server import Server
+from tests.support.server import Server, ServerFactory
 from tests.support.waiting import until
 
 LONG = os.environ.get("XMPPBUS_CHAOS") == "long"
@@ -35,6 +36,15 @@ KEEPING: dict[str, dict[str, Any]] = {
     "prosody": {"pubsub_storage": "sql", "pubsub_max_items": MAX_ITEMS},
     "ejabberd": {"pubsub_max_items": MAX_ITEMS},
 }
+
+
+async def on_both(
+    own_server: ServerFactory, directory: Path, play: Callable[[Server, Path], Coroutine[Any, Any, None]]
+) -> None:
+    """The same on Prosody and on ejabberd, side by side: most of it is waiting. A failure of one ends both."""
+    async with asyncio.TaskGroup() as group:
+        for name, settings in KEEPING.items():
+            group.create_task(play(await own_server(name, **settings), directory / name), name=name)
 
 
 def times(quick: int, long: int) -> int:
@@ -90,9 +100,8 @@ class Scene:
             notified_is_complete=notified_is_complete,
             kept_is_complete=kept_is_complete,
         )
-        print(f"{self.server.name}: {verdict}")
-        for what, found in self.figures.items():
-            print(f"  {what}: {summary(found)}")
+        lines = [f"{self.server.name}: {verdict}", *(f"{what}: {summary(each)}" for what, each in self.figures.items())]
+        print("\n  ".join(lines), flush=True)
         assert not missing, f"the daemon never took these from the spool: {missing}"
         assert not self.load.refusals()
         assert not self.load.overtaken()
@@ -122,9 +131,10 @@ async def scene(
     *,
     port: int | None = None,
     doors: Sequence[str] = tuple(DOORS),
+    pace: float = 1.0,
     nodes: Sequence[str] = NODES,
 ) -> AsyncIterator[Scene]:
-    """Everything started, the nodes made, the subscriber subscribed; no load yet."""
+    """Everything started, the nodes made, the subscriber subscribed; no load yet. `pace` times the usual load."""
     profile = {"max_items": MAX_ITEMS, "access_model": "open"}
     daemon = Daemon(directory / "bus", server, port=port, node=profile)
     with Ledger(directory / "accepted", SEED) as ledger:
@@ -135,4 +145,4 @@ async def scene(
                 names = ("--source", event["source"], "--id", event["id"])
                 await daemon.command("publish", node, event["data"], *names, "--confirm")
             async with Subscriber(server, nodes) as subscriber:
-                yield Scene(server, daemon, ledger, Load(daemon, ledger, nodes, doors=doors), subscriber)
+                yield Scene(server, daemon, ledger, Load(daemon, ledger, nodes, doors=doors, pace=pace), subscriber)
