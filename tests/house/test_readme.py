@@ -1,0 +1,140 @@
+"""The shell examples of the README and of the docs, run as they stand there: they can't rot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon, program
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[2]
+STOCK_ADDRESS = "127.0.0.1:8222"
+
+NOT_HERE = {
+    "apt-get install": "it changes the machine; test_demo.py runs the demonstration that it ends with",
+    "bash .ci/run": "it runs this test",
+    ".venv/bin/": "parts of .ci/run",
+    "xmppbus serve &": "it is the daemon of these tests; test_local_bus.py starts it without a config",
+    "python -m tests.benchmarks": "they measure for minutes; tests/unit/test_benchmark_tools.py has their tools",
+    "XMPPBUS_CHAOS": "the long forms take hours",
+}
+"""How examples begin that are not run, and why."""
+
+GO_ON = {
+    "tail -F app.log": "app.line",
+    "xmppbus listen 'disk.#'": "disk.full",
+    "xmppbus listen 'user.#'": "user.signup",
+}
+"""How examples begin that do not end by themselves, and the type of the event that they take or show."""
+
+
+def examples(page: Path) -> list[str]:
+    """The commands of a page's shell blocks, comments and all; a line that ends with a backslash goes on."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def begins(command: str, among: dict[str, str]) -> str | None:
+    """Which of those it begins with."""
+    return next((start for start in among if command.startswith(start)), None)
+
+
+PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if examples(page)]
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    """A local bus, in a directory with the files that the examples speak of."""
+    found = Daemon(tmp_path / "bus")
+    http = {"listen": f"127.0.0.1:{found.http_port}"}
+    found.configure(None, config={"http": http})
+    (found.directory / "app.log").write_text("a first line\n")
+    (found.directory / "report.pdf").write_bytes(b"%PDF-1.7\n\xff\xfe")
+    (found.directory / "Makefile").write_text("deploy:\n\t@echo deployed\n")
+    async with found:
+        yield found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+async def test_every_shell_example_of_the_docs_works(daemon: Daemon, page: Path) -> None:
+    """Line by line, in the order of the page; what can't be run here says why."""
+    for command in examples(page):
+        if begins(command, NOT_HERE):
+            continue
+        line = command.replace(STOCK_ADDRESS, f"127.0.0.1:{daemon.http_port}")
+        if start := begins(command, GO_ON):
+            await seen(daemon, line, GO_ON[start])
+            continue
+        printed = await daemon.shell(fill_in(daemon, line))
+        if command.startswith("xmppbus token add"):
+            daemon.environment["XMPPBUS_TOKEN"] = printed.strip()
+        if "> secret" in command:
+            assert (daemon.directory / "secret").stat().st_mode & 0o777 == 0o600
+            assert len((daemon.directory / "secret").read_text().strip()) >= 32
+
+
+def fill_in(daemon: Daemon, command: str) -> str:
+    """What an example leaves to its reader: where the bus is, a file for tokens, an event that there is."""
+    daemon.environment["XMPPBUS_URL"] = daemon.url
+    if command.startswith("xmppbus token add"):
+        return f"{command} --file {daemon.directory / 'tokens'}"
+    return command
+
+
+async def seen(daemon: Daemon, command: str, event_type: str) -> None:
+    """Run what goes on until it is interrupted, and interrupt it when it has taken or shown an event of that type."""
+    environment = {**daemon.environment, "PATH": f"{Path(program()).parent}:{os.environ['PATH']}"}
+    output = daemon.directory / "seen"
+    with output.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", command),
+            env=environment,
+            cwd=daemon.directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+    async def done() -> bool:
+        assert process.returncode is None, output.read_text()
+        if command.startswith("tail"):
+            return (await daemon.run("get", event_type, "--since", "all")).code == 0
+        await daemon.command("publish", event_type, "now")
+        return event_type in output.read_text()
+
+    try:
+        await until(done, 20, f"{event_type} from {command!r}")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # `tail` in a pipe of a shell without job control ignores SIGINT
+        await process.wait()
+
+
+async def test_what_the_readme_publishes_is_on_the_bus(daemon: Daemon) -> None:
+    """Each with what its comment says of it."""
+    for command in examples(ROOT / "README.md"):
+        if re.match(r"xmppbus publish|make|curl", command):
+            await daemon.shell(command.replace(STOCK_ADDRESS, f"127.0.0.1:{daemon.http_port}"))
+    events = [
+        json.loads(line)["event"]
+        for line in (await daemon.command("listen", "#", "--since", "all", "--json", "-n", "4")).out.splitlines()
+    ]
+    said = {event["type"]: event for event in events}
+    assert said["user.signup"]["data"] == "alice joined"
+    assert said["deploy.log"]["data"] == "deployed\n"
+    assert said["job.backup"]["data"] == "backup done"
+    disk = said["disk.full"]
+    assert (disk["severity"], disk["key"], disk["status"]) == ("warning", "db1:/", "firing")
