@@ -160,22 +160,31 @@ class Stream:
                 begun = asyncio.get_running_loop().time()
                 # A stream of slixmpp's costs 40 ms, in which nobody else is served: not for a port that is closed.
                 closed = await unreachable(self._address) if ended and ended.condition == "unreachable" else None
-                ended, was_up = (closed, False) if closed else await self._live()
+                ended, was_up = (self._end_session(closed), False) if closed else await self._live()
                 lasted = was_up and asyncio.get_running_loop().time() - begun >= limits.SESSION_LASTED_SECONDS
                 failures = 1 if lasted else failures + 1
-                state = _STATES.get(ended.condition, State.BACKOFF)
-                self._enter(state, "; ".join(filter(None, (WORDS.get(ended.condition, ended.condition), ended.text))))
-                await asyncio.sleep(self._pause(ended.condition, state, failures))
+                await asyncio.sleep(self._pause(ended.condition, failures))
         finally:
             self._enter(State.CLOSED, "")
 
-    def _pause(self, condition: str, state: State, failures: int) -> float:
+    def _end_session(self, ended: Ended) -> Ended:
+        """Say why; whatever is in flight is unanswered from now on."""
+        self.session = 0
+        self._up.clear()
+        self.pipeline.close()
+        reason = "; ".join(filter(None, (WORDS.get(ended.condition, ended.condition), ended.text)))
+        self._enter(_STATES.get(ended.condition, State.BACKOFF), reason)
+        return ended
+
+    def _pause(self, condition: str, failures: int) -> float:
         """Seconds until the next attempt; slow where it costs the server something, quick where nobody listens."""
         seconds = _BACKOFF.decide(failures, self._dice)
         if condition == "unreachable":
             return min(seconds, limits.UNREACHABLE_MOST_SECONDS)
         # The first conflicts may be with our own last connection, which the server has not seen the end of yet.
-        slow = state in (State.REFUSED, State.SPLIT) or (state is State.CONFLICT and failures > CONFLICTS_AT_ONCE)
+        slow = self.state in (State.REFUSED, State.SPLIT) or (
+            self.state is State.CONFLICT and failures > CONFLICTS_AT_ONCE
+        )
         return max(seconds, limits.REFUSED_SECONDS) if slow else seconds
 
     async def _live(self) -> tuple[Ended, bool]:
@@ -189,11 +198,11 @@ class Stream:
             await self._settle_in(connection)
             was_up = True
             self._begin_session()
-            return await self._stay(connection), True
+            return self._end_session(await self._stay(connection)), True
         except Ended as ended:
-            return ended, was_up
+            return self._end_session(ended), was_up
         except NoAnswer:
-            return await connection.until_ended(), was_up
+            return self._end_session(await connection.until_ended()), was_up
         finally:
             self.session = 0
             self._up.clear()

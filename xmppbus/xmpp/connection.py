@@ -201,10 +201,11 @@ class Connection:
     async def close(self) -> None:
         """Close the stream, then the socket; harmless at any moment, and nothing of it is left behind."""
         stream = self._stream
+        has_ended = stream.ended.done()  # then nobody is there to close it in order with
         stream.end("closed", "closed by us")
         stream.cancel_connection_attempt()
         try:
-            if stream.transport is not None:
+            if stream.transport is not None and not has_ended:
                 closing = stream.disconnect(wait=limits.CLOSE_SECONDS, ignore_send_queue=True)
                 await asyncio.wait((closing,), timeout=limits.CLOSE_SECONDS + 1)
         finally:

@@ -1,0 +1,89 @@
+"""What the tests of stream and output share: a stream to a server, events on their way, and what came of them."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.raw import RawStream
+from tests.support.raw_pubsub import items
+from tests.support.server import Server
+from xmppbus.event import parse
+from xmppbus.journal import Delivery, Outcome, Verdict
+from xmppbus.options import NodeOptions, XmppOptions
+from xmppbus.outputs.pubsub import PubSub
+from xmppbus.xmpp.component import Stream
+
+DELIVERED, UNSENT = Verdict.DELIVERED, Verdict.UNSENT
+STOPPED, UNKNOWN, DEAD = Verdict.STOPPED, Verdict.UNKNOWN, Verdict.DEAD
+
+
+def now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+def options(server: Server, **changed: Any) -> XmppOptions:
+    """How to reach the server as its first component."""
+    given = {
+        "component": server.component_jid,
+        "host": server.host,
+        "port": server.component_port,
+        "pubsub_service": server.pubsub_service,
+    }
+    return XmppOptions(**{**given, **changed})
+
+
+def account_options(server: Server, **changed: Any) -> XmppOptions:
+    """How to reach it as an account."""
+    given = {"component": None, "account": "listener@localhost", "port": server.c2s_port}
+    return options(server, **given, **{"ca_file": str(server.certificate), **changed})
+
+
+def stream(server: Server, **changed: Any) -> Stream:
+    """A stream, not entered yet."""
+    return Stream(options(server, **changed), server.secret, dice=random.random)
+
+
+def output(of: Stream, *profiles: NodeOptions, prefix: str = "") -> PubSub:
+    """An output on a stream."""
+    return PubSub(of, profiles, prefix=prefix, clock=now)
+
+
+def deliveries(event_type: str, count: int, *, first: int = 0, **fields: Any) -> list[Delivery]:
+    """Deliveries of numbered events."""
+    found = []
+    for number in range(first, first + count):
+        sent = {"type": event_type, "data": f"number {number}", **fields}
+        event = parse(sent, {"id": f"{number}", "source": f"urn:test:{event_type}", "time": now().isoformat()}).event
+        found.append(Delivery(number + 1, number + 1, event.item_id, event))
+    return found
+
+
+async def outcomes(of: PubSub, place: str, run: Sequence[Delivery]) -> list[Outcome]:
+    """Deliver a run to its end."""
+    return [outcome async for outcome in of.deliver_run(place, run)]
+
+
+async def verdicts(of: PubSub, place: str, run: Sequence[Delivery]) -> list[Verdict]:
+    """Deliver a run to its end, and leave the reasons out."""
+    return [outcome.verdict for outcome in await outcomes(of, place, run)]
+
+
+async def deliver_all(of: PubSub, place: str, run: Sequence[Delivery], tries: int = 200) -> None:
+    """Deliver as a deliverer does: again from the first that is not settled, whenever there is a session."""
+    left = list(run)
+    for _ in range(tries):
+        await of.ready()
+        found = await outcomes(of, place, left[:100])
+        assert not [each for each in found if each.verdict is DEAD]
+        done = next((index for index, each in enumerate(found) if each.verdict is not DELIVERED), len(found))
+        left = left[done:]
+        if not left:
+            return
+    raise AssertionError(f"{len(left)} of {len(run)} are not delivered after {tries} tries")
+
+
+async def item_ids(reader: RawStream, server: Server, node: str) -> list[str]:
+    """What is on the node, oldest first."""
+    return [item.item_id for item in await items(reader, server.pubsub_service, node)]
