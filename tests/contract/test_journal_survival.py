@@ -188,9 +188,10 @@ async def test_the_log_stays_bounded_while_somebody_always_reads(
         reading = asyncio.create_task(_read_for_ever(journal))
         for first in range(0, 20_000, 100):
             await journal.append([routed(number, data="x" * 500) for number in range(first, first + 100)])
-        assert (tmp_path / "journal.db-wal").stat().st_size < 4 * limits.MIB
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+        assert (tmp_path / "journal.db-wal").stat().st_size < 8 * limits.MIB
+        assert (tmp_path / "journal.db").stat().st_size > 10 * limits.MIB
 
 
 async def _read_for_ever(journal: SqliteJournal) -> None:

@@ -18,6 +18,9 @@ _PAGE_BYTES = 4096
 _COMMIT_PAGES = 6
 """Pages that a commit writes anyway; each event is about one more, as names lie all over their index."""
 
+_BEHIND = 2
+"""How many times its bound may be written to the log during one copy before the writer waits for the copy."""
+
 _MENDABLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -34,7 +37,8 @@ class Checkpointer:
         self._connection: sqlite3.Connection
         self._asked: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-checkpoints", daemon=True)
-        self._working = False
+        self._idle = threading.Event()
+        self._idle.set()
         self._bytes = 0  # written since the last copy, by estimate
         self._long = False
 
@@ -52,14 +56,16 @@ class Checkpointer:
     def committed(self, weight: int, writer: sqlite3.Connection) -> None:
         """Called by the writer after each commit, between two transactions; `weight` is what it wrote (events)."""
         self._bytes += (_COMMIT_PAGES + weight) * _PAGE_BYTES
-        if self._working:
-            return
+        if not self._idle.is_set():
+            if self._bytes < _BEHIND * limits.WAL_BYTES:
+                return
+            self._idle.wait(limits.BUSY_SECONDS)  # the disk is slower than what comes in: the log must not fill it
         if self._long:
             self._long = False
             _copy(writer)
         elif self._bytes >= limits.WAL_BYTES // 2:
             self._bytes = 0
-            self._working = True
+            self._idle.clear()
             self._asked.put(True)
 
     def _work(self) -> None:
@@ -71,7 +77,7 @@ class Checkpointer:
                     log.info("the journal's log is not copied now: %s", error)
                 else:
                     self._failed(error)
-            self._working = False
+            self._idle.set()
 
 
 def _copy(connection: sqlite3.Connection) -> int:

@@ -58,6 +58,7 @@ class Ledger:
         self.connection = connection
         self.counts = counts
         self.moment = 0  # of this commit, milliseconds
+        self.appended_bytes = 0  # event data since it was opened
         self.effects = Effects()
         self._places = places
         self._per_output = Counter(target.output for target in places)
@@ -158,6 +159,7 @@ class Ledger:
                 found.append(answer)
                 continue
             encoded = event.encoded
+            self.appended_bytes += len(encoded)
             sequence = first + index
             entries += (
                 sequence, names[3 * index + 1], moment, crc32(encoded), event.type, event.severity, encoded,

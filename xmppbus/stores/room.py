@@ -13,7 +13,7 @@ EVER = 2**62
 
 
 class Room:
-    """Asked by the writer before it accepts. Measures at most every `limits.ROOM_SECONDS` while there is plenty."""
+    """Asked by the writer before it accepts. Measures now and then, and the more often the less room is left."""
 
     def __init__(self, most_bytes: int, used_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -21,6 +21,7 @@ class Room:
         self.most_names = min(limits.NAMES, most_bytes // 4 // limits.NAME_BYTES)
         self.refusal = ""
         self._measured = 0.0
+        self._appended_bytes = 0
         self._pruned_to = 0
 
     @property
@@ -31,9 +32,11 @@ class Room:
     def __call__(self, ledger: Ledger) -> str:
         """Why nothing can be accepted now; empty when something can."""
         now = time.monotonic()
-        if not self.tight and now - self._measured < limits.ROOM_SECONDS:
+        appended = ledger.appended_bytes - self._appended_bytes
+        plenty = not self.tight and appended < (self.most_bytes - self.used_bytes) // 8
+        if plenty and now - self._measured < limits.ROOM_SECONDS:
             return ""
-        self._measured = now
+        self._measured, self._appended_bytes = now, ledger.appended_bytes
         self.used_bytes = ledger.used_bytes()
         if self.used_bytes < self.most_bytes or self._prune(ledger):
             self.refusal = ""
