@@ -114,10 +114,8 @@ class Exit:
     EMPTY = 1
     USAGE = 64
     DATA = 65
-    NO_INPUT = 66
     UNAVAILABLE = 69
     SOFTWARE = 70
-    CANNOT_CREATE = 73
     TRY_AGAIN = 75
     REFUSED = 77
     CONFIG = 78

@@ -1,7 +1,5 @@
 """Every bound in the house, with its reason. Sizes are bytes, times are seconds, unless the name says otherwise."""
 
-from __future__ import annotations
-
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
@@ -21,18 +19,14 @@ NAME_CHARACTERS = 512
 """`id`, `source`, `subject` and `key`: they are looked up and shown, never read as prose."""
 
 SUMMARY_CHARACTERS = 1_000
-"""One line for people; more than that is text."""
-
 LINK_CHARACTERS = 2_048
-"""What browsers and chat clients still open."""
+"""One line for people, more than that is text; and what browsers and chat clients still open."""
 
 TAGS = 32
 TAG_CHARACTERS = 64
-"""Tags become Atom categories; a reader scans them."""
-
 EXTENSIONS = 32
 EXTENSION_NAME_CHARACTERS = 20
-"""CloudEvents 1.0 recommends names of at most 20 characters."""
+"""Tags become Atom categories, which a reader scans; CloudEvents 1.0 recommends names of at most 20 characters."""
 
 DATA_DEPTH = 64
 """Nesting of JSON data; deeper than that is an attack on a recursive reader, not a report."""
@@ -50,7 +44,9 @@ NODES = 10_000
 """Places of one output. Each costs a node on the server and a few hundred bytes here."""
 
 SPOOL_FILES = 100_000
-"""What publishers may leave behind while the daemon is away, before the file system suffers from it."""
+SPOOL_LOOK_SECONDS = 30.0
+"""What publishers may leave behind while the daemon is away, before the file system suffers from it; how often the
+spool is looked at by itself, for what was left there while the daemon was just starting."""
 
 # --- the journal ----------------------------------------------------------------------------------------------------
 
@@ -82,11 +78,9 @@ BUSY_SECONDS = 5.0
 WRITER_CACHE_BYTES = 16 * MIB
 READER_CACHE_BYTES = 8 * MIB
 CHECKPOINT_CACHE_BYTES = 256 * KIB
-"""SQLite's page caches: enough for the upper pages of every index, little enough for a small machine; the thread that
-copies the log goes by the log's own index."""
-
 WAL_BYTES = 16 * MIB
-"""The write-ahead log beyond which its pages are copied into the database."""
+"""SQLite's page caches: enough for the upper pages of every index, little enough for a small machine; the thread that
+copies the log goes by the log's own index. Beyond so much the log's pages are copied into the database."""
 
 ROOM_SECONDS = 0.05
 ROOM_PRUNE_SECONDS = 0.01
@@ -98,24 +92,24 @@ TALLY_ENTRIES = 10_000
 PRUNE_EVENTS = 250
 """Entries forgotten in one commit: an append behind it waits some milliseconds at most."""
 
+PRUNE_SECONDS = 60.0
 PRUNE_PLACES_SECONDS = 3600.0
-"""How often every delivery is read to find places that nothing names any more, once an output has many."""
+"""How often the retention is looked after, and how often every delivery is read to find places that nothing names any
+more, once an output has many."""
 
 SCAN_EVENTS = 4_000
 READ_BYTES = 4 * MIB
-"""Entries looked at and event data fetched in one step of pruning or reading, so that claims need not wait for it."""
-
 CLAIM_BYTES = 8 * MIB
-"""Event data that one claim holds, over all its places; the others keep their turn."""
+"""Entries looked at and event data fetched in one step of pruning or reading, so that claims need not wait for it;
+event data that one claim holds, over all its places: the others keep their turn."""
 
 CONSUMERS = 10_000
-"""Named consumers: a client that invents a name for each visit must not fill the disk."""
+READ_POSITIONS = 4_096
+"""Named consumers: a client that invents a name for each visit must not fill the disk; and readers whose position
+behind entries that do not concern them is remembered, so as not to look again."""
 
 OUTCOME_CHARACTERS = 500
 """A server's words about a delivery, kept for people."""
-
-READ_POSITIONS = 4_096
-"""How many readers' positions behind entries that do not concern them are remembered, so as not to look again."""
 
 # --- delivery -------------------------------------------------------------------------------------------------------
 
@@ -126,10 +120,9 @@ SETTLE_EVENTS = 128
 once while it goes on, which is what a crash may have to look up again."""
 
 PLACES_AT_ONCE = 64
-"""Places that one output works on at the same time."""
-
 WINDOW_ITEMS = 64
-"""Publishes in flight on one node. Beyond it nothing gets faster; never above the node's `max_items`."""
+"""Places of one output worked on at once, and publishes in flight on one node: beyond it nothing gets faster, and it is
+never above the node's `max_items`."""
 
 STREAM_IQS = 256
 STREAM_BYTES = 4 * MIB
@@ -148,10 +141,9 @@ ANALYZER_JOBS = 8
 """An analyzer that has not answered by then is a bug that stops its place; how many run side by side."""
 
 GRACE_SECONDS = 5.0
-"""What is in flight when the house is left has this long to be answered; the rest is looked up at the next start."""
-
-PRUNE_SECONDS = 60.0
-"""How often the retention is looked after."""
+ANSWER_GRACE_SECONDS = 10.0
+"""When the house is left: what is in flight has this long to be answered, the rest is looked up at the next start; and
+what is being answered may take so long to end."""
 
 # --- XMPP -----------------------------------------------------------------------------------------------------------
 
@@ -200,43 +192,34 @@ CHECK_SLOW_PER_SECOND = 200
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 
 HTTP_BODY_BYTES = 16 * MIB
-"""A batch; the events in it are bounded one by one."""
+HTTP_BODIES_BYTES = 64 * MIB
+"""A batch; the events in it are bounded one by one. Unfinished bodies of all connections: what slow ones can cost."""
 
 HTTP_HEADER_SECONDS = 10.0
 HTTP_BODY_SECONDS = 10.0
 HTTP_BODY_BYTES_PER_SECOND = 64 * KIB
 """aiohttp has no read timeouts: a slow-loris is closed within 15 s; a body at this rate has the time it needs."""
 
-HTTP_BODIES_BYTES = 64 * MIB
-"""Unfinished bodies of all connections together: what many slow senders can cost in memory."""
-
 HTTP_IDLE_SECONDS = 75.0
-"""A kept connection without a request; longer than proxies keep theirs (60 s), so that they close first."""
-
 HTTP_LINGER_SECONDS = 2.0
-"""How long the rest of a refused body is read and thrown away, so that its sender can read why."""
-
 HTTP_WRITE_SECONDS = 10.0
 HTTP_UNREAD_BYTES = 64 * KIB
-"""A client that reads no answer for so long is cut off; with so much unread, its next request waits."""
-
-HTTP_ADDRESSES = 65_536
-"""Addresses whose rate of requests is remembered; about 100 bytes each."""
-
-ANSWER_GRACE_SECONDS = 10.0
-"""What is being answered when the house is left may take so long to end."""
+"""A kept connection without a request: longer than proxies keep theirs (60 s), so that they close first. How long the
+rest of a refused body is read, so that its sender can read why. A client that reads no answer for so long is cut off;
+with so much unread, its next request waits."""
 
 CONNECTIONS_PER_ADDRESS = 256
 CONNECTIONS = 4_096
 CONNECTIONS_WAITING = 1_024
-"""Connections of the HTTP listener: open from one address, open in all, kept by the kernel while the loop is busy."""
+HTTP_ADDRESSES = 65_536
+"""Connections of the HTTP listener: open from one address, open in all, kept by the kernel while the loop is busy;
+addresses whose rate of requests is remembered, about 100 bytes each."""
 
 FRAME_BYTES = 1 * MIB
-"""One frame on the Unix socket: some of the largest events, and what each connection may cost in memory."""
-
 COMMAND_ARGUMENTS = 20_000
 COMMAND_BYTES = 4 * MIB
-"""One command line; Linux itself allows about 2 MiB."""
+"""One frame on the Unix socket: some of the largest events, and what each connection may cost in memory. One command
+line; Linux itself allows about 2 MiB."""
 
 SOCKET_EVENTS_AHEAD = 4 * BATCH_EVENTS
 SOCKET_READ_BYTES = 128 * KIB
@@ -256,19 +239,15 @@ DEAD_LISTED = 10_000
 REPLAY_EVENTS = 1_000
 """Dead deliveries that one command takes on (it can be said again); entries of one slice of a replay."""
 
-SPOOL_LOOK_SECONDS = 30.0
-"""How often the spool is looked at by itself: for what a publisher left there while the daemon was just starting."""
-
 TOKENS = 1_000
 """In one tokens file; all of them are read when it changes."""
 
 SOCKET_CONNECTIONS = 1_024
 SOCKET_CONNECTIONS_OF_OTHERS = 768
 SOCKET_CONNECTIONS_PER_USER = 256
-"""Open connections of the Unix socket: in all, of all who are no administrators, and of one of those."""
-
 OPEN_FILES = 16_384
-"""What the daemon asks the kernel for, as far as it may: the usual 1,024 are fewer than the connections."""
+"""Open connections of the Unix socket: in all, of all who are no administrators, and of one of those; and the files
+that the daemon asks the kernel for: the usual 1,024 are fewer than its connections."""
 
 CONFIRM_SECONDS = 30.0
 """How long `publish --confirm` waits unless it is told."""
@@ -276,11 +255,10 @@ CONFIRM_SECONDS = 30.0
 # --- the config -----------------------------------------------------------------------------------------------------
 
 CONFIG_BYTES = 256 * KIB
-"""A config file; PyYAML reads about 300 KiB a second."""
-
 CONFIG_VALUES = 50_000
 CONFIG_DEPTH = 32
-"""Values in it, aliases counted out, and their nesting: nine lines of aliases can stand for a billion values."""
+"""A config file (PyYAML reads about 300 KiB a second), values in it with aliases counted out, and their nesting: nine
+lines of aliases can stand for a billion values."""
 
 # --- the demonstration's server -------------------------------------------------------------------------------------
 
@@ -291,10 +269,9 @@ SERVER_STOP_SECONDS = 5.0
 DEMO_POLL_SECONDS = 0.05
 DEMO_TRICKLE_SECONDS = 1.5
 SUBSCRIBE_AGAIN_SECONDS = 0.2
-"""The demonstration: how often it looks whether the bus is up, publishes, and asks for a node that is not there yet."""
-
 PORT_TRIES = 200
-"""Ports tried before none is said to be free: on a machine where so many in a row are taken, more are no help."""
+"""The demonstration: how often it looks whether the bus is up, publishes, and asks for a node that is not there yet;
+how many ports it tries before it says that none is free."""
 
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"
