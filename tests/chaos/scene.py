@@ -120,7 +120,7 @@ class Scene:
 
 def summary(found: Sequence[float]) -> str:
     """Count, median, p99 and largest of some seconds."""
-    percentile = quantiles(found, n=100)[98] if len(found) > 1 else found[0]
+    percentile = quantiles(found, n=100, method="inclusive")[98] if len(found) > 1 else found[0]
     return f"{len(found)} times, median {median(found):.3f} s, p99 {percentile:.3f} s, most {max(found):.3f} s"
 
 
