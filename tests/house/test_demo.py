@@ -30,8 +30,8 @@ async def demo(*arguments: str, **environment: str) -> AsyncIterator[Process]:
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
-        await process.communicate()
+            process.terminate()
+        await asyncio.wait_for(process.communicate(), DEADLINE)
 
 
 async def line_of(process: Process) -> str:
@@ -84,6 +84,17 @@ async def test_ctrl_c_ends_everything_that_it_started_and_only_that(own_server: 
     await until(lambda: not [child for child in children if child.is_running()], timeout=DEADLINE, what="all ended")
     assert not directory.exists()
     await bystander.create_account("somebody@localhost", "still here")
+
+
+async def test_when_it_is_killed_nothing_goes_on(own_server: ServerFactory) -> None:
+    """It can clean nothing up then; the kernel ends what it started."""
+    del own_server
+    async with demo("--json") as process:
+        await line_of(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        await process.wait()
+    await until(lambda: not [child for child in children if child.is_running()], timeout=DEADLINE, what="all ended")
 
 
 async def test_it_ends_by_itself_after_a_duration(own_server: ServerFactory) -> None:

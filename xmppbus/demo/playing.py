@@ -19,7 +19,7 @@ from xmppbus import limits
 from xmppbus.demo.ports import free_port, is_free
 from xmppbus.demo.prosody import PrivateProsody, ProsodySettings
 from xmppbus.demo.samples import NODES, samples
-from xmppbus.demo.server_process import ServerStartError
+from xmppbus.demo.server_process import ServerStartError, ending_with_us
 from xmppbus.event import Event
 
 HTTP_PORT, CLIENT_PORT, COMPONENT_PORT = 8222, 5222, 5347
@@ -112,7 +112,7 @@ async def _bus(scene: Scene) -> AsyncIterator[None]:
     log = scene.directory / "bus.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *_program("serve", "--config", str(scene.directory / "xmppbus.yaml")),
+            *ending_with_us(_program("serve", "--config", str(scene.directory / "xmppbus.yaml"))),
             env={**os.environ, **scene.environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,

@@ -17,6 +17,11 @@ class ServerStartError(Exception):
     """A server could not be started; the text says why and quotes the end of its output."""
 
 
+def ending_with_us(argv: Sequence[str]) -> list[str]:
+    """The command line of a child that is ended (SIGTERM) when the thread that starts it ends, killed or not."""
+    return [*(["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []), *argv]
+
+
 class ServerProcess:
     """One child process and the ports that it opens when it is ready."""
 
@@ -53,12 +58,11 @@ class ServerProcess:
     def _spawn(self) -> None:
         if shutil.which(self.argv[0]) is None:
             raise ServerStartError(f"{self.argv[0]} is not installed")
-        # setpriv ends the server when we are killed; a session of its own keeps a terminal's Ctrl-C away from it,
-        # so that it is we who end it, after everything that needs it.
-        guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+        # A session of its own keeps a terminal's Ctrl-C away from it, so that it is we who end it, after everything
+        # that needs it.
         with self.output.open("ab") as output:
             self._child = subprocess.Popen(
-                guard + self.argv,
+                ending_with_us(self.argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
