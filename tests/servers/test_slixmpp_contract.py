@@ -329,9 +329,12 @@ async def test_plugins_are_reached_through_plugin(prosody: Server) -> None:
 
 
 async def test_debug_logs_print_the_handshake_and_every_stanza(
-    prosody: Server, caplog: pytest.LogCaptureFixture
+    prosody: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG, "slixmpp")
+    for name in logging.root.manager.loggerDict:
+        if name.partition(".")[0] == "slixmpp":  # a stream of ours in an earlier test has put its redaction there
+            monkeypatch.setattr(logging.getLogger(name), "filters", [])
     async with slixmpp_component(prosody) as xmpp:
         await start(xmpp)
         await request(xmpp, "get", prosody.domain, PING).send(timeout=5)
