@@ -169,8 +169,10 @@ KEEPALIVE_SECONDS = 10
 not acknowledged for so long; an idle one is probed."""
 
 SESSION_LASTED_SECONDS = 2.0
+SESSION_ANSWERS = 10
 CLOSE_SECONDS = 2.0
-"""A session that lasted so long was a good one: the backoff begins anew. How long a server may take to close."""
+"""A session that lasted so long, or in which so many requests were answered, was a good one: the backoff begins anew.
+How long a server may take to close."""
 
 SPLIT_SECONDS = 30.0
 SPLIT_NONCES = 6

@@ -81,7 +81,7 @@ async def deliver_all(of: PubSub, place: str, run: Sequence[Delivery], tries: in
         left = left[done:]
         if not left:
             return
-    raise AssertionError(f"{len(left)} of {len(run)} are not delivered after {tries} tries")
+    raise AssertionError(f"{len(left)} of {len(run)} are not delivered after {tries} tries: {found[done]}")
 
 
 async def item_ids(reader: RawStream, server: Server, node: str) -> list[str]:

@@ -31,6 +31,10 @@ _CHANGED = ("item-not-found", "conflict")
 """What a publish is refused with when the node has gone, or is configured otherwise than when we looked (§7.1.5)."""
 
 
+_NOT_SHOWN = ("forbidden", "not-allowed", "not-authorized", "feature-not-implemented")
+"""On somebody else's node we may perhaps publish and not read: then a repeat is possible, with the same item id."""
+
+
 class _Checked(NamedTuple):
     """A node as it was when we looked: in which session, and until when (the loop's clock) that is good enough."""
 
@@ -137,7 +141,12 @@ class PubSub:
         )
         if not asked or not node.persistent:
             return 0
-        answer = await self._stream.ask("get", self._stream.service, requests.items(node.name, asked))
+        try:
+            answer = await self._stream.ask("get", self._stream.service, requests.items(node.name, asked))
+        except ErrorAnswer as error:
+            if not node.ours and error.reply.name in _NOT_SHOWN:
+                return 0
+            raise
         found = [asked[item_id] for item_id in requests.read_item_ids(answer) if item_id in asked]
         return _without_again(deliveries, max(found) + 1) if found else 0
 

@@ -57,6 +57,7 @@ class Node(NamedTuple):
     max_items: int
     made: bool  # by us, just now: nothing can be on it
     guard: str
+    ours: bool = True  # to configure
 
 
 def profile_of(profiles: Sequence[NodeOptions], event_type: str) -> NodeOptions:
@@ -123,7 +124,9 @@ class Nodes:
             persistent=present.get("pubsub#persist_items", _flag(profile.persist_items)) not in ("0", "false"),
             max_items=_count(present.get("pubsub#max_items", ""), profile.max_items),
             made=made,
-            guard=_guard(access) if self._makes_missing else "",
+            # What the access model of somebody else's node is we don't know, and another one would be refused.
+            guard=_guard(access) if self._makes_missing and (found or made) else "",
+            ours=found is not None or made,
         )
 
     async def _negotiate(self) -> None:

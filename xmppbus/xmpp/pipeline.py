@@ -43,6 +43,7 @@ class Pipeline:
         self._waiting: deque[Callable[[], None]] = deque()
         self._prefix = ""
         self._count = 0
+        self.answers = 0  # in this session
         self._loop: asyncio.AbstractEventLoop
 
     @property
@@ -64,6 +65,7 @@ class Pipeline:
         """A session is up: requests go to `write` from now on."""
         self._loop = asyncio.get_running_loop()
         self._write = write
+        self.answers = 0
         # Unguessable, so that nobody else can answer in the service's place.
         self._prefix = secrets.token_hex(6)
 
@@ -133,6 +135,7 @@ class Pipeline:
             return False
         del self._pending[stanza.attrib["id"]]
         self._unanswered_bytes -= found.size
+        self.answers += 1
         self._tell(found, stanza)
         if self._waiting:
             self._wake()
