@@ -55,11 +55,15 @@ class Publishing:
             self.yielded += 1
             yield outcome
 
+    def leave(self) -> None:
+        """Send nothing more; answers that still come find nobody waiting. After the last outcome it changes nothing."""
+        self.failed = self.failed or self.yielded < len(self._deliveries)
+
     def _pump(self) -> None:
         pipeline = self._stream.pipeline
         self._queued = False
         while not self.failed and self._sent < len(self._deliveries) and self._in_flight < self._window:
-            if not pipeline.is_open:
+            if self._stream.session != self.session:
                 self._settle(self._sent, Outcome(Verdict.STOPPED, Unanswered.DISCONNECTED.value))
                 break
             if not pipeline.has_room:

@@ -21,7 +21,7 @@ from xmppbus.plugins import Options, Registry
 from xmppbus.xmpp import requests
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.nodes import Node, Nodes
-from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer
+from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer, Unanswered
 
 _REMADE = 2
 """How often a node that vanishes is made again within one run before its place stops."""
@@ -66,7 +66,7 @@ class PubSub:
 
     def status(self) -> Mapping[str, Any]:
         """See `docs/reference/status.md`."""
-        up = self._stream.pipeline.is_open
+        up = bool(self._stream.session)
         differences = [each._asdict() for found in self._nodes.differences.values() for each in found]
         return {
             "state": "up" if up else "down",
@@ -82,6 +82,8 @@ class PubSub:
         left = list(deliveries)
         for attempt in range(_REMADE + 1):
             try:
+                if not self._stream.session:
+                    raise NoAnswer(Unanswered.DISCONNECTED)
                 node = await self._node(name, place)
                 stored = await self._stored(node, left)
             except (ErrorAnswer, NoAnswer) as error:
@@ -97,12 +99,15 @@ class PubSub:
             # Until all of it is answered, whatever ends this has the next run look the node up again.
             self._opened.pop(name, None)
             again = 0
-            async for outcome in publishing.outcomes():
-                if outcome.condition in _CHANGED and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
-                    # It is made or looked at again once whatever else is in flight is resolved.
-                    again = again or publishing.yielded
-                if not again:
-                    yield outcome
+            try:
+                async for outcome in publishing.outcomes():
+                    if outcome.condition in _CHANGED and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
+                        # It is made or looked at again once whatever else is in flight is resolved.
+                        again = again or publishing.yielded
+                    if not again:
+                        yield outcome
+            finally:
+                publishing.leave()  # whoever leaves early has nothing more sent
             if publishing.failed:
                 self._forget(name)
             else:
