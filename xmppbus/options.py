@@ -97,7 +97,7 @@ class NodeOptions(_Options, frozen=True, kw_only=True):
     persist_items: bool = True  # the server keeps the items, for whoever comes later
     max_items: Annotated[int, Meta(ge=1, le=100_000)] = 64  # so many; servers have a cap of their own
     access_model: AccessModel = "whitelist"  # who may subscribe and read; `open` is everybody, so it must be written
-    readers: list[Name] = field(default_factory=list)  # with `whitelist`: bare JIDs, and domains for all of their users
+    readers: list[Name] = field(default_factory=list)  # with `whitelist`: bare JIDs; few servers admit a domain
     publish_model: PublishModel = "publishers"  # who may publish, beside the bus
     send_last_published_item: Literal["never", "on_sub", "on_sub_and_presence"] = "never"  # to whom without being asked
     notify_retract: bool = False  # tell subscribers of each item that has to go; this doubles the traffic

@@ -33,7 +33,7 @@ xmpp:
   pubsub_service: pubsub.example.org
 nodes:
   - match: "user.#"
-    readers: [example.org]                # every account of that domain
+    readers: ["alice@example.org"]        # bare JIDs
     max_items: 256
 routes:
   - name: disks                           # beside the built-in route, which publishes to the node of the type

@@ -54,6 +54,7 @@ WORDS = {
     "conflict": "another connection holds our address",
     "split": "another, older holder shares our address; we have stepped down",
     "unreachable": "no connection to the server",
+    "bug": "the bus itself failed; please report what its log says",
     "tls": "the server's certificate can't be trusted",
     "timeout": "the server takes too long to let us in",
 }
@@ -157,16 +158,25 @@ class Stream:
             while True:
                 self._enter(State.CONNECTING, self.reason)
                 self._attempts += 1
-                begun = asyncio.get_running_loop().time()
-                # A stream of slixmpp's costs 40 ms, in which nobody else is served: not for a port that is closed.
-                closed = await unreachable(self._address) if ended and ended.condition == "unreachable" else None
-                ended, was_up = (self._end_session(closed), False) if closed else await self._live()
-                lasted = asyncio.get_running_loop().time() - begun >= limits.SESSION_LASTED_SECONDS
-                was_good = was_up and (lasted or self.pipeline.answers >= limits.SESSION_ANSWERS)
+                try:
+                    ended, was_good = await self._attempt(ended)
+                except Exception as error:  # the house is kept alive: a bug here must not leave it without a stream
+                    log.exception("%s: the stream failed", self._address.jid)
+                    ended, was_good = self._end_session(Ended("bug", f"{type(error).__name__}: {error}")), False
                 failures = 1 if was_good else failures + 1
                 await asyncio.sleep(self._pause(ended.condition, failures))
         finally:
             self._enter(State.CLOSED, "")
+
+    async def _attempt(self, last: Ended | None) -> tuple[Ended, bool]:
+        """Why it ended, and whether it was a session that lasted, or did its work."""
+        begun = asyncio.get_running_loop().time()
+        # A stream of slixmpp's costs 40 ms, in which nobody else is served: not for a port that is closed.
+        if last and last.condition == "unreachable" and (closed := await unreachable(self._address)):
+            return self._end_session(closed), False
+        ended, was_up = await self._live()
+        lasted = asyncio.get_running_loop().time() - begun >= limits.SESSION_LASTED_SECONDS
+        return ended, was_up and (lasted or self.pipeline.answers >= limits.SESSION_ANSWERS)
 
     def _end_session(self, ended: Ended) -> Ended:
         """Say why; whatever is in flight is unanswered from now on."""
