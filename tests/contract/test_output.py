@@ -179,7 +179,7 @@ async def test_a_run_may_be_left_in_its_middle(scene: Scene) -> None:
     await subscribe(scene.reader, scene.server.pubsub_service, PLACE)
     run = run[1:]
     told = []
-    async with aclosing(scene.output.deliver_run(PLACE, run)) as outcomes:  # type: ignore[type-var]
+    async with aclosing(scene.output.deliver_run(PLACE, run)) as outcomes:  # type: ignore[type-var]  # it is a generator
         async for outcome in outcomes:
             told.append(outcome)
             if len(told) == 10:

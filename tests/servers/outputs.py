@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.raw import RawStream
-from tests.support.raw_pubsub import items
+from tests.support.raw_pubsub import items, subscribe
 from tests.support.server import Server
 from xmppbus.event import parse
 from xmppbus.journal import Delivery, Outcome, Verdict
@@ -14,6 +14,10 @@ from xmppbus.options import NodeOptions, XmppOptions
 from xmppbus.outputs.pubsub import PubSub
 from xmppbus.xmpp.component import Stream
 
+SOON = 10.0
+READERS = ["listener@localhost", "reader@localhost"]
+KEEPS_ALL = NodeOptions(max_items=200, readers=READERS)
+KEEPS_NONE = NodeOptions(persist_items=False, readers=READERS)
 DELIVERED, UNSENT = Verdict.DELIVERED, Verdict.UNSENT
 STOPPED, UNKNOWN, DEAD = Verdict.STOPPED, Verdict.UNKNOWN, Verdict.DEAD
 
@@ -87,3 +91,22 @@ async def deliver_all(of: PubSub, place: str, run: Sequence[Delivery], tries: in
 async def item_ids(reader: RawStream, server: Server, node: str) -> list[str]:
     """What is on the node, oldest first."""
     return [item.item_id for item in await items(reader, server.pubsub_service, node)]
+
+
+async def subscribed(server: Server, bus: Stream, node: str, reader: RawStream, *profiles: NodeOptions) -> PubSub:
+    """An output whose node is there and has a subscriber."""
+    found = output(bus, *(profiles or (KEEPS_ALL,)))
+    await found._nodes.ensure(node, node)
+    await subscribe(reader, server.pubsub_service, node)
+    return found
+
+
+async def arrived(reader: RawStream, count: int) -> list[str]:
+    """The item ids of notifications, once there are so many."""
+    await reader.until(lambda: len(reader.notifications) >= count, SOON)
+    return [each.item_id for each in reader.notifications]
+
+
+def ids_of(run: Sequence[Delivery]) -> list[str]:
+    """The item ids of a run."""
+    return [each.item_id for each in run]

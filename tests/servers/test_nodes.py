@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.servers.outputs import stream
+from tests.servers.outputs import DELIVERED, deliveries, outcomes, output, stream, verdicts
 from tests.support.conversation import SMALL, connect, log_in, refusal
 from tests.support.raw import RawError, RawStream
 from tests.support.raw_pubsub import create_node, delete_node, node_configuration, publish, subscribe
@@ -228,3 +228,21 @@ async def test_a_guarded_publish_makes_no_open_node(ejabberd: Server, node: str)
         after = await node_configuration(bus, ejabberd.pubsub_service, node)
         assert after["pubsub#access_model"] == "whitelist"
         await publish(bus, ejabberd.pubsub_service, node, "2", SMALL)
+
+
+async def test_somebody_elses_node_is_published_on_if_we_may(server: Server, bus: Stream, node: str) -> None:
+    """It is open to publishers; its configuration is not ours."""
+    async with await connect(server, server.component_jids[1]) as other:
+        await create_node(other, server.pubsub_service, node, {"publish_model": "open", "max_items": "20"})
+        assert set(await verdicts(output(bus), node, deliveries(node, 10))) == {DELIVERED}
+
+
+async def test_status_says_what_differs(server: Server, bus: Stream, node: str) -> None:
+    """With the node's name, option, wanted and got."""
+    found = output(bus, NodeOptions(max_items=5000))
+    await outcomes(found, node, deliveries(node, 1))
+    status = found.status()
+    most = {"prosody": "256", "ejabberd": "1000"}[server.name]
+    assert status["state"] == "up"
+    assert status["nodes"] == 1
+    assert status["differences"] == [{"node": node, "option": "max_items", "wanted": "5000", "got": most}]

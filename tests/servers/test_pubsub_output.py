@@ -3,9 +3,10 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest_asyncio
@@ -13,36 +14,36 @@ import pytest_asyncio
 from tests.servers.outputs import (
     DEAD,
     DELIVERED,
+    KEEPS_ALL,
+    KEEPS_NONE,
+    READERS,
+    SOON,
     STOPPED,
     UNKNOWN,
     UNSENT,
+    arrived,
     deliver_all,
     deliveries,
+    ids_of,
     item_ids,
     now,
     outcomes,
     output,
     stream,
+    subscribed,
     verdicts,
 )
 from tests.support.conversation import connect, log_in
 from tests.support.proxy import FAULTS, Proxy
 from tests.support.raw import RawStream
-from tests.support.raw_pubsub import create_node, subscribe
 from tests.support.server import Server, ServerFactory
 from tests.support.waiting import until
 from xmppbus import limits
-from xmppbus.journal import Delivery, Outcome
+from xmppbus.journal import Outcome
 from xmppbus.options import NodeOptions
-from xmppbus.outputs.pubsub import PubSub
 from xmppbus.xmpp import requests
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.stanzas import event_of
-
-SOON = 10.0
-READERS = ["listener@localhost", "reader@localhost"]
-KEEPS_ALL = NodeOptions(max_items=200, readers=READERS)
-KEEPS_NONE = NodeOptions(persist_items=False, readers=READERS)
 
 
 @pytest_asyncio.fixture
@@ -58,25 +59,6 @@ async def reader(server: Server) -> AsyncIterator[RawStream]:
     """A reader's stream."""
     async with await log_in(server, "reader@localhost") as found:
         yield found
-
-
-async def subscribed(server: Server, bus: Stream, node: str, reader: RawStream, *profiles: NodeOptions) -> PubSub:
-    """An output whose node is there and has a subscriber."""
-    found = output(bus, *(profiles or (KEEPS_ALL,)))
-    await found._nodes.ensure(node, node)
-    await subscribe(reader, server.pubsub_service, node)
-    return found
-
-
-async def arrived(reader: RawStream, count: int) -> list[str]:
-    """The item ids of notifications, once there are so many."""
-    await reader.until(lambda: len(reader.notifications) >= count, SOON)
-    return [each.item_id for each in reader.notifications]
-
-
-def ids_of(run: Sequence[Delivery]) -> list[str]:
-    """The item ids of a run."""
-    return [each.item_id for each in run]
 
 
 # --- delivering -------------------------------------------------------------------------------------------------------
@@ -296,11 +278,16 @@ async def test_thirty_cuts_lose_nothing_repeat_nothing_and_keep_the_order(
         assert await item_ids(reader, server, node) == ids_of(run)
 
 
+def is_through(proxy: Proxy, reader: RawStream, goal: int) -> bool:
+    """Whether so much has been notified, and there is a connection to cut."""
+    return len(reader.notifications) >= goal and proxy.open > 0
+
+
 async def cut(proxy: Proxy, reader: RawStream, dice: random.Random, count: int) -> None:
     """Cut the connection again and again, each time after some more has been notified."""
     for number in range(count):
         goal = (number + 1) * 25
-        await until(lambda goal=goal: len(reader.notifications) >= goal and proxy.open, 60, "progress")  # type: ignore[misc]
+        await until(partial(is_through, proxy, reader, goal), 60, "progress")
         FAULTS[dice.choice(["cut_before_an_answer", "cut_in_a_stanza", "reset", "finish"])](proxy, dice)
 
 
@@ -359,6 +346,11 @@ async def test_a_node_without_persistence_loses_nothing_either(
         assert list(dict.fromkeys(seen)) == ids_of(run)
 
 
+def has_asked(bus: Stream, count: int) -> bool:
+    """Whether so many IQs were sent, and there is a session."""
+    return bus.pipeline._count >= count and bus.session > 0
+
+
 async def test_order_is_kept_over_outages_of_the_server(own_server: ServerFactory, server_name: str, node: str) -> None:
     """It is stopped and started while a run is on its way."""
     server = await own_server(server_name)
@@ -368,7 +360,7 @@ async def test_order_is_kept_over_outages_of_the_server(own_server: ServerFactor
         delivering = asyncio.create_task(deliver_all(found, node, run))
         for number in range(3):
             progress = number * 3 + 1
-            await until(lambda progress=progress: bus.pipeline._count >= progress and bus.session, SOON, "progress")  # type: ignore[misc]
+            await until(partial(has_asked, bus, progress), SOON, "progress")
             await server.restart()
         await delivering
     async with await log_in(server, "reader@localhost") as reader:
@@ -392,21 +384,3 @@ async def test_an_answer_that_never_comes_is_unknown_after_a_while(
         assert {each.verdict for each in told} == {UNKNOWN, UNSENT}
         proxy.heal()
         await deliver_all(found, node, deliveries(node, 100, first=1))
-
-
-async def test_somebody_elses_node_is_published_on_if_we_may(server: Server, bus: Stream, node: str) -> None:
-    """It is open to publishers; its configuration is not ours."""
-    async with await connect(server, server.component_jids[1]) as other:
-        await create_node(other, server.pubsub_service, node, {"publish_model": "open", "max_items": "20"})
-        assert set(await verdicts(output(bus), node, deliveries(node, 10))) == {DELIVERED}
-
-
-async def test_status_says_what_differs(server: Server, bus: Stream, node: str) -> None:
-    """With the node's name, option, wanted and got."""
-    found = output(bus, NodeOptions(max_items=5000))
-    await outcomes(found, node, deliveries(node, 1))
-    status = found.status()
-    most = {"prosody": "256", "ejabberd": "1000"}[server.name]
-    assert status["state"] == "up"
-    assert status["nodes"] == 1
-    assert status["differences"] == [{"node": node, "option": "max_items", "wanted": "5000", "got": most}]
