@@ -1,29 +1,31 @@
 """Claim places, work their runs, settle: one deliverer for each output, and one for all stations.
 
-A run's outcomes are settled in slices while it goes on. One that is not yes stops its place, never the others.
+A run's outcomes are settled in slices while it goes on (`settling.py`). One that is not yes stops its place, never the
+others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 
 from xmppbus import limits
 from xmppbus.bus import Bus
-from xmppbus.errors import About, Refused, condition
+from xmppbus.errors import About, JournalFailed, condition
 from xmppbus.interfaces import Analyzer, Output
 from xmppbus.journal import Delivery, Journal, Outcome, Run, Settled, Stop, Verdict
 from xmppbus.retry import Dice, Retry
+from xmppbus.settling import Settling
 
 log = logging.getLogger("xmppbus.deliver")
 
 _IDLE = timedelta(seconds=30)
 
 Work = Callable[[Run], AsyncGenerator[Settled, None]]
-"""Works a run: yields what settles each delivery, in order, as soon as it is known."""
+"""Works a run: yields what settles each of its deliveries as soon as it is known."""
 
 
 class Deliverer:
@@ -50,15 +52,22 @@ class Deliverer:
         self._places = places
         self._run_events = run_events
         self._attempts: dict[str, int] = {}
-        self._active: set[asyncio.Task[None]] = set()
+        self._active: dict[asyncio.Task[None], int] = {}  # and how many bytes of events each holds
         self._finishing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Deliver until cancelled. What is being settled is settled all the same."""
+        failures = 0
         try:
             while True:
-                await self._ready()
-                await self._turn()
+                try:
+                    await self._ready()
+                    await self._turn()
+                    failures = 0
+                except Exception:  # the house is kept alive: an output's bug, or a damaged entry, is not the others'
+                    failures += 1
+                    log.exception("%s: could not look for work; trying again", self.output)
+                    await asyncio.sleep(self._retry.decide(failures, self._dice))
         finally:
             await self._leave()
 
@@ -74,20 +83,30 @@ class Deliverer:
         changed = asyncio.create_task(self._journal.changed(_IDLE))
         try:
             await asyncio.sleep(0)  # let it start listening, or a commit during the claim would go unheard
-            runs = await self._journal.claim(self.output, self._places - len(self._active), self._run_events)
+            runs = await self._claim()
             for run in runs:
                 task = asyncio.create_task(self._run(run), name=f"{self.output} {run.place}")
-                self._active.add(task)
-                task.add_done_callback(self._active.discard)
+                self._active[task] = sum(len(each.event.encoded) for each in run.deliveries)
+                task.add_done_callback(self._ended)
             if not runs:
                 # A place that is done may wait again at once: its own end wakes us as a commit does.
                 await asyncio.wait({changed, *self._active}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
 
+    async def _claim(self) -> list[Run]:
+        free = self._places - len(self._active)
+        if free <= 0 or sum(self._active.values()) >= limits.CLAIM_BYTES:
+            return []
+        return await self._journal.claim(self.output, free, self._run_events)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._active.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, JournalFailed):
+            log.error("%s: a run failed", self.output, exc_info=error)
+
     async def _run(self, run: Run) -> None:
-        settled: list[Settled] = []
-        writes: list[asyncio.Task[None]] = []
+        settling = Settling(self._journal, run)
         stop: Stop | None = None
         count = 0
         try:
@@ -95,31 +114,29 @@ class Deliverer:
                 async for one in outcomes:
                     count += 1
                     stop = stop or self._stop(run, one.outcome)
-                    settled.append(one)
-                    if len(settled) >= limits.SETTLE_EVENTS:
-                        writes.append(asyncio.create_task(self._journal.settle(run, settled, more=True)))
-                        settled = []
+                    settling.add(one)
+                    if settling.failure:
+                        raise settling.failure
             if not stop and count < len(run.deliveries):
                 raise RuntimeError(f"{count} outcomes for {len(run.deliveries)} deliveries")
         except Exception as error:  # the house is kept alive: an output's bug stops its place and shows
             log.exception("%s: the output failed at %s", self.output, run.place)
-            stop = self._stop(run, Outcome(Verdict.STOPPED, "bug", f"{type(error).__name__}: {error}"))
+            stop = self._stop(run, bug(error))
         finally:
             # Also when cancelled: what the other side has said is written down before the claim ends.
-            finish = asyncio.create_task(self._finish(run, settled, writes, stop))
+            finish = asyncio.create_task(self._finish(run, settling, stop))
             self._finishing.add(finish)
             finish.add_done_callback(self._finishing.discard)
             await asyncio.shield(finish)
 
-    async def _finish(
-        self, run: Run, settled: Sequence[Settled], writes: Sequence[asyncio.Task[None]], stop: Stop | None
-    ) -> None:
+    async def _finish(self, run: Run, settling: Settling, stop: Stop | None) -> None:
         try:
-            await asyncio.gather(*writes)
-            await self._journal.settle(run, settled, stop=stop)
-        except Refused as refusal:
-            # What goes on from it has no room (too many nodes): the place waits for room, and nothing is lost.
-            await self._journal.settle(run, (), stop=self._stop(run, _no_room(refusal)))
+            await settling.finish(stop)
+        except JournalFailed:
+            raise
+        except Exception as error:  # nothing may leave a place claimed for ever
+            log.exception("%s: could not write down what became of %s", self.output, run.place)
+            await self._journal.settle(run, (), stop=self._stop(run, bug(error)))
 
     def _stop(self, run: Run, outcome: Outcome) -> Stop | None:
         if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
@@ -128,17 +145,20 @@ class Deliverer:
         if outcome.verdict is Verdict.UNSENT:
             return None
         what = condition(outcome.condition)
+        text = outcome.text or what.advice
         if what.about is About.US and outcome.condition != "bug":
-            # The connection has its own backoff, and the output says when it is ready again.
-            return Stop(outcome.condition, outcome.text or what.advice, self._attempts.get(run.place, 0), 0.0)
+            # The connection has a backoff of its own, and the output says when it is ready again.
+            return Stop(what.name, text, self._attempts.get(run.place, 0), self._retry.first * self._dice())
         attempts = self._attempts[run.place] = self._attempts.get(run.place, 0) + 1
         seconds = self._retry.decide(attempts, self._dice, outcome.retry_after)
         log.warning("%s: %s is stopped: %s %s", self.output, run.place, outcome.condition, outcome.text)
-        return Stop(outcome.condition, outcome.text or what.advice, attempts, seconds)
+        return Stop(what.name, text, attempts, seconds)
 
 
-def _no_room(refusal: Refused) -> Outcome:
-    return Outcome(Verdict.STOPPED, "resource-constraint", refusal.message, refusal.retry_after)
+def bug(error: Exception) -> Outcome:
+    """An exception as an outcome; its text may hold anything, and has to fit into the journal."""
+    text = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
+    return Outcome(Verdict.STOPPED, "bug", text)
 
 
 def output_work(output: Output) -> Work:
@@ -153,7 +173,8 @@ def output_work(output: Output) -> Work:
 
 
 def stations_work(stations: Mapping[str, Analyzer], bus: Bus, jobs: int = limits.ANALYZER_JOBS) -> Work:
-    """Work runs with analyzers, by the station's name `ROUTE/STEP`: `jobs` events of a station side by side."""
+    """Work runs with analyzers, by the station's name `ROUTE/STEP`: `jobs` events of a station side by side, each
+    settled as soon as it is done, so that a slow one does not hold up its neighbours."""
 
     async def one(station: str, delivery: Delivery, turn: asyncio.Semaphore) -> Settled:
         analyzer = stations.get(station)
@@ -167,14 +188,14 @@ def stations_work(stations: Mapping[str, Analyzer], bus: Bus, jobs: int = limits
                 return bus.onward(station, delivery.id, delivery.event, passed)
             except Exception as error:  # the house is kept alive: a bug stops the station, and the event stays
                 log.exception("analyzer %s failed at event %s", station, delivery.item_id)
-                return Settled(delivery.id, Outcome(Verdict.STOPPED, "bug", f"{type(error).__name__}: {error}"))
+                return Settled(delivery.id, bug(error))
 
     async def work(run: Run) -> AsyncGenerator[Settled, None]:
         turn = asyncio.Semaphore(jobs)
         tasks = [asyncio.create_task(one(run.place, delivery, turn)) for delivery in run.deliveries]
         try:
-            for task in tasks:
-                yield await task
+            for done in asyncio.as_completed(tasks):
+                yield await done
         finally:
             for task in tasks:
                 task.cancel()

@@ -101,7 +101,7 @@ SCAN_EVENTS = 4_000
 READ_BYTES = 4 * MIB
 CLAIM_BYTES = 8 * MIB
 """Entries looked at and event data fetched in one step of pruning or reading, so that claims need not wait for it;
-event data that one claim holds, over all its places: the others keep their turn."""
+event data that one claim holds, over all its places, and that an output's runs hold before another claim."""
 
 CONSUMERS = 10_000
 READ_POSITIONS = 4_096
@@ -116,8 +116,9 @@ OUTCOME_CHARACTERS = 500
 RUN_EVENTS = 512
 RUN_BYTES = 2 * MIB
 SETTLE_EVENTS = 128
+SETTLE_SECONDS = 0.05
 """A run: long enough that its commit costs little for each event, short enough to hold in memory; outcomes written at
-once while it goes on, which is what a crash may have to look up again."""
+once while it goes on, which is what a crash may have to look up again; how long one waits for its neighbours."""
 
 PLACES_AT_ONCE = 64
 WINDOW_ITEMS = 64
@@ -136,7 +137,7 @@ RESTART_MOST_SECONDS = 60.0
 """A stopped place is tried again, and an input that crashed is started again, with full jitter between nothing and a
 bound that doubles from the first up to the most."""
 
-ANALYZER_SECONDS = 300.0
+ANALYZER_SECONDS = 60.0
 ANALYZER_JOBS = 8
 """An analyzer that has not answered by then is a bug that stops its place; how many run side by side."""
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,10 @@ async def until(journal: SqliteJournal, condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not condition():
             await journal.changed(timedelta(seconds=0.05))
+
+
+def noon() -> datetime:
+    return datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 async def ready() -> None:
@@ -238,7 +242,7 @@ async def test_analyzers_run_side_by_side_and_pass_on_what_they_answer(journal: 
     """The event and a new one beside it, each once, although the analyzer failed on the way."""
     doubler = Doubler()
     routes = Routes([Route("r", Match(), ("doubler",), (Address("out"),))])
-    bus = Bus(journal, routes, source="host", check_size=lambda _: None, clock=lambda: None)  # type: ignore[arg-type]  # no default time is made
+    bus = Bus(journal, routes, source="host", check_size=lambda _: None, clock=noon)
     await journal.append([routed(number, Target("via", "r/0")) for number in range(20)])
     out = Recorder()
     copies: list[str] = []
@@ -258,10 +262,133 @@ async def test_analyzers_run_side_by_side_and_pass_on_what_they_answer(journal: 
 async def test_what_waits_for_a_station_that_has_gone_is_held_and_shown(journal: SqliteJournal) -> None:
     """Not dead: the route may come back."""
     await journal.append([routed(1, Target("via", "gone/0"))])
-    bus = Bus(journal, Routes([]), source="host", check_size=lambda _: None, clock=lambda: None)  # type: ignore[arg-type]  # no default time is made
+    bus = Bus(journal, Routes([]), source="host", check_size=lambda _: None, clock=noon)
     async with running(journal, stations_work({}, bus), "via"):
         async with asyncio.timeout(DEADLINE):
             while not (place := (await journal.places())[0]).stop:
                 await journal.changed(timedelta(seconds=0.05))
     assert (place.waiting, place.stop.condition) == (1, "gone")
     assert (await journal.status()).dead == 0
+
+
+class Slow:
+    """Lets every event pass but one, which it never answers."""
+
+    async def analyze(self, event: Event) -> Sequence[Event]:
+        if event.id == "0":
+            await asyncio.Event().wait()
+        return [event]
+
+
+async def test_an_event_that_an_analyzer_does_not_answer_holds_up_no_neighbour(journal: SqliteJournal) -> None:
+    """What is done goes on at once, however long the rest of the run takes."""
+    routes = Routes([Route("r", Match(), ("slow",), (Address("out"),))])
+    bus = Bus(journal, routes, source="host", check_size=lambda _: None, clock=noon)
+    await journal.append([routed(number, Target("via", "r/0")) for number in range(10)])
+    out = Recorder()
+    async with running(journal, stations_work({"r/0": Slow()}, bus), "via"), running(journal, out):
+        await until(journal, lambda: len(out.got.get("a", [])) == 9)
+    assert sorted(out.got["a"]) == list(range(1, 10))
+
+
+class Once:
+    """Remembers what it has seen, and holds a repeat: an analyzer that must not be asked twice."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    async def analyze(self, event: Event) -> Sequence[Event]:
+        again = event.id in self.seen
+        self.seen.add(event.id)
+        return [] if again else [event]
+
+
+async def test_an_event_that_has_no_room_to_go_on_is_dead_and_its_neighbours_go_on(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is analyzed twice for its sake, and a person decides what becomes of it."""
+    await fill(journal, 2, place="a")
+    await fill(journal, 1, place="b", first=10)
+    monkeypatch.setattr(limits, "NODES", 2)
+    bus = Bus(
+        journal,
+        Routes([Route("r", Match(), ("once",), (Address("out"),))]),
+        source="host",
+        check_size=lambda _: None,
+        clock=noon,
+    )
+    events = []
+    for number, type_ in ((20, "a"), (21, "new.type"), (22, "b")):
+        named = parse({"type": type_, "id": str(number)}, {"source": "host", "time": "2026-01-31T12:00:00Z"})
+        events.append(Routed(*named, (Target("via", "r/0"),)))
+    await journal.append(events)
+    out = Recorder()
+    async with running(journal, stations_work({"r/0": Once()}, bus), "via"), running(journal, out):
+        await until(journal, lambda: sum(len(each) for each in out.got.values()) == 5)
+        async with asyncio.timeout(DEADLINE):
+            while not (dead := await journal.dead((), 10)):
+                await journal.changed(timedelta(seconds=0.05))
+    assert sorted(out.got["a"]) == [0, 1, 20]
+    assert sorted(out.got["b"]) == [10, 22]
+    assert [(fate.condition, entry.event.type) for fate, entry in dead] == [("resource-constraint", "new.type")]
+
+
+async def test_a_reason_that_is_no_text_leaves_no_place_claimed_for_ever(journal: SqliteJournal) -> None:
+    """Whatever an exception says, the place stops with it, and goes on later."""
+    out = Recorder()
+    failures = iter(range(2))
+
+    def say(_: int) -> Outcome:
+        if next(failures, None) is not None:
+            raise ValueError("a lone surrogate: \ud800")
+        return DELIVERED
+
+    out.say = say
+    await fill(journal, 3)
+    async with running(journal, out):
+        await until(journal, lambda: len(out.got.get("a", [])) == 3)
+
+
+async def test_an_output_that_can_not_say_whether_it_is_ready_does_not_end_the_house(journal: SqliteJournal) -> None:
+    """It is asked again."""
+    out = Recorder()
+    failures = iter(range(2))
+
+    async def broken() -> None:
+        if next(failures, None) is not None:
+            raise OSError("not now")
+
+    await fill(journal, 3)
+    task = asyncio.create_task(Deliverer("out", out, journal, ready=broken, dice=lambda: 0.5, retry=FAST).run())
+    await until(journal, lambda: len(out.got.get("a", [])) == 3)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_what_runs_hold_in_memory_is_bounded(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all places of an output: the others keep their turn."""
+    monkeypatch.setattr(limits, "CLAIM_BYTES", 4_000)
+    big = {"type": "a", "data": "x" * 1_000}
+    for place in range(20):
+        named = parse({**big, "id": str(place)}, {"source": "host", "time": "2026-01-31T12:00:00Z"})
+        await journal.append([Routed(*named, (Target("out", f"p{place}"),))])
+    go_on = asyncio.Event()
+    at_work: set[str] = set()
+    most = 0
+
+    async def slow(run: Run) -> AsyncGenerator[Settled, None]:
+        nonlocal most
+        at_work.add(run.place)
+        most = max(most, len(at_work))
+        await go_on.wait()
+        for delivery in run.deliveries:
+            yield Settled(delivery.id, DELIVERED)
+        at_work.discard(run.place)
+
+    async with running(journal, slow):
+        await until(journal, lambda: most >= 3)
+        go_on.set()
+        async with asyncio.timeout(DEADLINE):
+            while (await journal.status()).waiting:
+                await journal.changed(timedelta(seconds=0.05))
+    assert most <= 5
