@@ -14,12 +14,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CODE = sorted([*ROOT.glob("xmppbus/**/*.py"), *ROOT.glob("plugins/**/*.py")])
 EVERYTHING = sorted([*CODE, *ROOT.glob("tests/**/*.py")])
-WIRING = {"config", "paths", "app", "web", "house", "__main__"}
+WIRING = {"config", "options", "paths", "listening", "app", "web", "house", "__main__"}
 CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in WIRING]
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "xmppbus", "plugins", "tests", "docker-compose.yml", "docs"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 UNITS = {"KIB", "MIB", "GIB"}
-FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 2_000
+FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 1_950
 
 
 def tracked() -> list[str]:
