@@ -10,6 +10,7 @@ from typing import Any
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.event import Event, Named, now, parse
+from xmppbus.fields import check_time
 from xmppbus.interfaces import Accepted, Clock
 from xmppbus.journal import Appended, Journal, Outcome, Result, Routed, Settled, Verdict
 from xmppbus.route import Routes
@@ -54,7 +55,7 @@ class Bus:
             raise Refused(Code.CLOSING, "the daemon is stopping; try again in a moment", retry_after=2)
         if len(sent) > limits.BATCH_EVENTS:
             raise Refused(Code.TOO_BIG, f"{len(sent)} events in one batch of at most {limits.BATCH_EVENTS}")
-        time = time or now(self._clock)
+        time = check_time(time) if time else now(self._clock)
         answers: list[Accepted | Refused | None] = []
         admitted: list[Routed] = []
         for fields in sent:

@@ -142,6 +142,7 @@ def item_id_bytes(source: str, id: str) -> bytes:  # noqa: A002  # CloudEvents' 
 def parse(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> Named:
     """Check what a sender gave, then fill in `defaults` (id, source, time). Raises `Refused` naming field and reason.
 
+    Defaults are the house's own, and checked where they came in: they are not looked at here, for each event again.
     The content's hash is made before the defaults, so that the same event sent again is known.
     """
     checked = check(fields)

@@ -52,6 +52,11 @@ def check(fields: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
+def check_time(time: Any) -> str:
+    """When events came, as somebody from outside tells it. Raises `Refused`, as for an event's own time."""
+    return _timestamp("time", time)
+
+
 def encode_fields(fields: Mapping[str, Any]) -> bytes:
     """CloudEvents JSON, legal in XML 1.0 §2.2: JSON escapes the control characters, this U+FFFE and U+FFFF."""
     try:

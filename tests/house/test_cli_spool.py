@@ -142,6 +142,21 @@ async def test_what_can_not_be_taken_up_is_set_aside_with_the_reason(daemon: Dae
     assert all(each["error"]["message"] for each in aside)
 
 
+@pytest.mark.parametrize("time", ["\\u001b[31m", "yesterday", "2026-01-31T12:00:00", ""])
+async def test_a_spooled_time_that_is_none_is_set_aside_before_it_reaches_an_item(daemon: Daemon, time: str) -> None:
+    """XML that no server reads would end the stream, again and again."""
+    spool = daemon.directory / "spool"
+    spool.mkdir()
+    planted = f'{{"time": "{time}", "event": {{"type": "t", "id": "1", "source": "s"}}}}\n'
+    (spool / "1.events").write_text(planted)
+    async with daemon:
+        await until_taken_up(daemon)
+        assert (await daemon.status())["journal"]["entries"] == 0
+    aside = json.loads((spool / "set-aside" / "1.events").read_text())
+    assert aside["error"]["field"] == "time"
+    assert aside["line"] == planted.strip()
+
+
 async def test_a_client_that_raced_the_start_tells_the_daemon_to_look_again(daemon: Daemon) -> None:
     """One that found no socket, and left its file after the daemon had looked."""
     async with daemon:

@@ -122,3 +122,9 @@ def test_a_circle_of_analyzers_ends_as_a_dead_delivery(bus: Bus) -> None:
     settled = bus.onward("ops/0", 7, event(hops=limits.HOPS), [event(held=1)])
     assert settled.outcome.verdict is Verdict.DEAD
     assert "circle" in settled.outcome.text
+
+
+async def test_when_events_came_is_checked_like_their_own_times(bus: Bus) -> None:
+    """An input of a plugin may be wrong about it; a wrong one would stand in every item."""
+    with pytest.raises(Refused, match="RFC 3339"):
+        await bus.accept([{"type": "a"}], time="\x1b[31m")

@@ -237,3 +237,9 @@ def test_the_door_does_not_load_slixmpp() -> None:
     """It takes 120 ms, and the command line uses the same check."""
     code = "import sys, xmppbus.xmpp.stanzas; sys.exit('slixmpp' in sys.modules or 'asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_time_that_somebody_smuggled_into_the_journal_does_not_break_the_item() -> None:
+    """Nothing that XML forbids is in it, whatever the journal holds."""
+    smuggled = Event({"id": "1", "source": "s", "type": "a", "time": "\x1b[31m2026\x00\ufffe<&>"})
+    assert entry_text(smuggled, "updated") == "2026<&>"

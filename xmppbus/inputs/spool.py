@@ -23,7 +23,7 @@ import msgspec
 
 from xmppbus import limits, paths
 from xmppbus.errors import Code, Refused
-from xmppbus.fields import decode_fields
+from xmppbus.fields import check_time, decode_fields
 from xmppbus.inputs.lines import Line, LineSplitter, sliced
 from xmppbus.inputs.unix import UnixInput
 from xmppbus.interfaces import Accept
@@ -180,7 +180,7 @@ def _read(line: Line) -> tuple[str, dict[str, Any]]:
     time, fields = record.get("time"), record.get("event")
     if not isinstance(time, str) or not isinstance(fields, dict):
         raise Refused(Code.INVALID, 'not a line of a spool: {"time": ..., "event": {...}}')
-    return time, fields
+    return check_time(time), fields
 
 
 def _aside(refusal: Refused, content: bytes) -> bytes:

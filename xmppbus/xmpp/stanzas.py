@@ -72,7 +72,7 @@ def encode_item(item_id: str, event: Event) -> bytes:
     summary = element_text(one_line(text[: limits.SUMMARY_CHARACTERS])) if text else title
     head = (
         f"<item id='{item_id}'><entry xmlns='{ATOM}'><title>{title}</title><summary>{summary}</summary>"
-        f"<id>urn:uuid:{item_id}</id><updated>{element_text(fields['time'])}</updated>"
+        f"<id>urn:uuid:{item_id}</id><updated>{element_text(one_line(fields['time']))}</updated>"
         f"<author><name>{element_text(one_line(fields['source']))}</name></author>"
         f"<category scheme='{CATEGORY}type' term='{fields['type']}'/>"
     )
