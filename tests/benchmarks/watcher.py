@@ -86,21 +86,22 @@ def count_forever(stream: RawPublisher) -> None:
     expected, count, first, tail = 0, 0, 0.0, b""
     while True:
         ready, _, _ = select.select([stream.socket, sys.stdin.buffer], [], [])
-        if stream.socket in ready:
-            data = stream.read()
-            if not data:
-                return
-            first = first or time.monotonic()
-            count += (tail + data).count(ITEM)
-            tail = data[-(len(ITEM) - 1) :]
-            if 0 < expected <= count:
-                print(json.dumps({"count": count, "first": first, "last": time.monotonic()}), flush=True)
-                expected = 0
-        else:
+        if sys.stdin.buffer in ready:
+            # Before the socket: what was published after this line was written must be counted after it was read.
             line = sys.stdin.buffer.readline()
             if not line:
                 return
             expected, count, first = int(line.split()[1]), 0, 0.0
+            continue
+        data = stream.read()
+        if not data:
+            return
+        first = first or time.monotonic()
+        count += (tail + data).count(ITEM)
+        tail = data[-(len(ITEM) - 1) :]
+        if 0 < expected <= count:
+            print(json.dumps({"count": count, "first": first, "last": time.monotonic()}), flush=True)
+            expected = 0
 
 
 if __name__ == "__main__":
