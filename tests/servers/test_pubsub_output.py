@@ -319,7 +319,7 @@ async def test_a_new_process_finds_what_the_last_one_left_on_the_node(
 async def test_more_than_the_node_keeps_may_have_been_in_flight(
     server: Server, bus: Stream, reader: RawStream, node: str
 ) -> None:
-    """The newest that is found settles all before it, also those that were evicted."""
+    """As many as it keeps are found: older ones were pushed out by them."""
     found = await subscribed(server, bus, node, reader, NodeOptions(max_items=5, readers=READERS))
     run = deliveries(node, 60)
     assert set(await verdicts(found, node, run[:50])) == {DELIVERED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 
 from xmppbus import limits
@@ -21,20 +21,30 @@ _GOES_ON = (Verdict.DELIVERED, Verdict.DEAD)
 class Publishing:
     """Publishes `deliveries` in order. After the first that is stopped or unknown nothing more is sent, and what is in
     flight is resolved. `alone` sends the first by itself, so that a refused place refuses before others are in flight.
+    Those whose index is in `stored` are on the node already, and not sent.
     """
 
     def __init__(
-        self, stream: Stream, node: Node, deliveries: Sequence[Delivery], now: datetime, *, alone: bool
+        self,
+        stream: Stream,
+        node: Node,
+        deliveries: Sequence[Delivery],
+        now: datetime,
+        *,
+        alone: bool,
+        stored: Collection[int] = (),
     ) -> None:
         self._stream = stream
         self._publish = Publish(stream.service, node.name, stream.sender, node.guard)
         self._deliveries = deliveries
         self._now = now
+        self._stored = stored
         self._full = min(limits.WINDOW_ITEMS, node.max_items) if node.persistent else limits.WINDOW_ITEMS
         self._window = 1 if alone else self._full
         self._outcomes: list[Outcome | None] = [None] * len(deliveries)
         self._sent = 0
         self._in_flight = 0
+        self.published = False  # anything at all
         self.failed = False  # something was refused for the place's sake, or went unanswered
         self._queued = False
         self._wake = asyncio.Event()
@@ -77,6 +87,9 @@ class Publishing:
         self._wake.set()
 
     def _send(self, index: int) -> None:
+        if index in self._stored:
+            self._settle(index, DELIVERED)
+            return
         delivery, pipeline = self._deliveries[index], self._stream.pipeline
         expires = delivery.event.get("expires")
         if expires and datetime.fromisoformat(expires.upper()) <= self._now:
@@ -87,6 +100,7 @@ class Publishing:
             stanza = self._publish.stanza(request_id, delivery.item_id, delivery.event)
             pipeline.send(request_id, stanza, self._stream.service, self._answered, index)
             self._in_flight += 1
+            self.published = True
         except Refused as refusal:
             self._settle(index, Outcome(Verdict.DEAD, "payload-too-big", refusal.message))
         except NoAnswer as error:

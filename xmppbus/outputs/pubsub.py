@@ -14,7 +14,7 @@ from xmppbus import limits
 from xmppbus.errors import condition
 from xmppbus.house import House
 from xmppbus.interfaces import Clock
-from xmppbus.journal import DELIVERED, UNSENT, Delivery, Outcome, Verdict
+from xmppbus.journal import UNSENT, Delivery, Outcome, Verdict
 from xmppbus.options import NodeOptions
 from xmppbus.outputs.publishing import Publishing
 from xmppbus.plugins import Options, Registry
@@ -92,10 +92,8 @@ class PubSub:
                 for _ in left[1:]:
                     yield UNSENT
                 return
-            for _ in range(stored):
-                yield DELIVERED
-            left = left[stored:]
-            publishing = Publishing(self._stream, node, left, self._now(), alone=not self._is_open(node))
+            alone = not self._is_open(node)
+            publishing = Publishing(self._stream, node, left, self._now(), alone=alone, stored=stored)
             # Until all of it is answered, whatever ends this has the next run look the node up again.
             self._opened.pop(name, None)
             again = 0
@@ -110,7 +108,7 @@ class PubSub:
                 publishing.leave()  # whoever leaves early has nothing more sent
             if publishing.failed:
                 self._forget(name)
-            else:
+            elif publishing.published:  # else more than this run was in doubt
                 self._opened[name] = publishing.session
             if not again:
                 return
@@ -133,8 +131,8 @@ class PubSub:
         self._checked[name] = _Checked(node._replace(made=False), session, now + limits.NODE_CHECK_SECONDS)
         return node
 
-    async def _stored(self, node: Node, deliveries: Sequence[Delivery]) -> int:
-        """How many of a run's first deliveries are on the node already: up to the newest that is found there.
+    async def _stored(self, node: Node, deliveries: Sequence[Delivery]) -> set[int]:
+        """Which of a run's deliveries are on the node already, or have been and were pushed out by newer ones.
 
         Asked once for each session, since what was in flight when the last one ended may have been stored. Those that
         a person sends again are left out: their items may be there from the first time.
@@ -145,23 +143,21 @@ class PubSub:
             else {each.item_id: index for index, each in enumerate(deliveries) if not each.again}
         )
         if not asked or not node.persistent:
-            return 0
+            return set()
         try:
             answer = await self._stream.ask("get", self._stream.service, requests.items(node.name, asked))
         except ErrorAnswer as error:
             if not node.ours and error.reply.name in _NOT_SHOWN:
-                return 0
+                return set()
             raise
-        found = [asked[item_id] for item_id in requests.read_item_ids(answer) if item_id in asked]
-        return _without_again(deliveries, max(found) + 1) if found else 0
+        found = {asked[item_id] for item_id in requests.read_item_ids(answer) if item_id in asked}
+        if len(found) >= node.max_items:  # so many newer ones leave no room for an older one
+            oldest = sorted(found)[-node.max_items]
+            found |= {index for index in asked.values() if index < oldest}
+        return found
 
     def _now(self) -> datetime:
         return self._clock()
-
-
-def _without_again(deliveries: Sequence[Delivery], count: int) -> int:
-    """Settle only what stands before the first that is sent again: that one has to be sent, in its turn."""
-    return next((index for index, each in enumerate(deliveries[:count]) if each.again), count)
 
 
 def _not_begun(error: ErrorAnswer | NoAnswer) -> Outcome:

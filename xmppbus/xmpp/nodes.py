@@ -7,6 +7,7 @@ a form with a field it does not know, Prosody ignores the field), and a differen
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 from xml.etree.ElementTree import Element
@@ -98,6 +99,7 @@ class Nodes:
         self._profiles = profiles
         self._offered: set[str] | None = None  # fields of the service's default form
         self._most_items = ""  # the most that the service's form tells
+        self._default_access = ""  # the access model of a node that is made by a publish
         self._makes_missing = False
         self.differences: dict[str, list[Difference]] = {}
 
@@ -122,17 +124,22 @@ class Nodes:
         return Node(
             name=node,
             persistent=present.get("pubsub#persist_items", _flag(profile.persist_items)) not in ("0", "false"),
-            max_items=_count(present.get("pubsub#max_items", ""), profile.max_items),
+            max_items=_count((found or {}).get("pubsub#max_items", "")),
             made=made,
             # What the access model of somebody else's node is we don't know, and another one would be refused.
-            guard=_guard(access) if self._makes_missing and (found or made) else "",
+            guard=_guard(access) if self._needs_guard(access) and (found or made) else "",
             ours=found is not None or made,
         )
+
+    def _needs_guard(self, access_model: str) -> bool:
+        return self._makes_missing and access_model != self._default_access
 
     async def _negotiate(self) -> None:
         try:
             form = await self._stream.ask("get", self._stream.service, requests.default_configuration())
-            offered = set(requests.read_form(form)) or set(fields_of(NodeOptions()))
+            fields = requests.read_form(form)
+            offered = set(fields) or set(fields_of(NodeOptions()))
+            self._default_access = (fields.get("pubsub#access_model") or [""])[0]
             self._most_items = requests.read_most_items(form)
         except ErrorAnswer:
             # COMPAT: a service need not tell its defaults (XEP-0060 §8.3); these are the ones that every one knows.
@@ -245,10 +252,9 @@ def _guard(access_model: str) -> str:
     return f"<publish-options>{form}</publish-options>"
 
 
-def _count(text: str, otherwise: int) -> int:
-    if text == "max":
-        return otherwise
-    return int(text) if text.isdigit() and int(text) > 0 else otherwise
+def _count(text: str) -> int:
+    """How many items are kept. Where no number is told (`max`, not ours to read), what is missing was never there."""
+    return int(text) if text.isdigit() and int(text) > 0 else sys.maxsize
 
 
 def _loses(name: str, wanted: str, found: str) -> bool:
