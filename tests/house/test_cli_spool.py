@@ -135,11 +135,14 @@ async def test_what_can_not_be_taken_up_is_set_aside_with_the_reason(daemon: Dae
     (spool / "3.events").symlink_to("/etc/passwd")
     await daemon.command("publish", "t", "behind")
     async with daemon:
-        await until(lambda: len(spooled(daemon)) == 2, 10, "all but the pipe and the link to be taken up")
+        await until_taken_up(daemon)
         assert (await daemon.status())["journal"]["entries"] == 2
     aside = [json.loads(line) for line in (spool / "set-aside" / "1.events").read_text().splitlines()]
     assert [each["line"] for each in aside] == ["garbage", '{"time": "x", "event": {"type": "a b"}}']
     assert all(each["error"]["message"] for each in aside)
+    moved = {each.name.split(".")[0]: each for each in (spool / "set-aside").iterdir()}
+    assert moved["2"].is_fifo()
+    assert moved["3"].is_symlink()
 
 
 @pytest.mark.parametrize("time", ["\\u001b[31m", "yesterday", "2026-01-31T12:00:00", ""])

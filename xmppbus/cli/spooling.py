@@ -6,6 +6,7 @@ import _socket
 import contextlib
 import os
 import secrets
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from xmppbus.bus import admit
 from xmppbus.cli import client
 from xmppbus.errors import Code, Refused
 from xmppbus.event import now
+from xmppbus.fields import check
 from xmppbus.inputs import frames
 from xmppbus.xmpp.stanzas import check_size
 
@@ -36,7 +38,7 @@ class Spooled(NamedTuple):
 def spool(sent: Sequence[Mapping[str, Any]], environ: Mapping[str, str]) -> Spooled:
     """Keep events, in one file and in order. Raises `Refused` when there is no place to keep them."""
     directory = _directory(environ)
-    answers = spool_into(directory, _source(directory), sent)
+    answers = spool_into(directory, source_of(directory), sent)
     if any(isinstance(answer, str) for answer in answers):
         _tell()
     return Spooled(directory, answers)
@@ -75,11 +77,28 @@ def _directory(environ: Mapping[str, str]) -> Path:
     return own
 
 
-def _source(directory: Path) -> str:
+def source_of(directory: Path) -> str:
+    """As the daemon wrote it, who owns the directory; others may have planted something under that name."""
     try:
-        return (directory / SOURCE).read_text(encoding="utf-8")
-    except OSError:
-        return os.uname().nodename
+        number = os.open(directory / SOURCE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = os.fstat(number)
+            ours = stat.S_ISREG(found.st_mode) and found.st_uid == directory.stat().st_uid
+            content = os.read(number, 4 * limits.NAME_CHARACTERS) if ours else b""
+        finally:
+            os.close(number)
+    except OSError:  # there was no daemon yet
+        content = b""
+    return _checked(content) or os.uname().nodename
+
+
+def _checked(content: bytes) -> str:
+    try:
+        text = content.decode()
+        check({"type": "x", "source": text})
+    except (UnicodeDecodeError, Refused):
+        return ""
+    return text
 
 
 def _leave(directory: Path, content: bytes) -> None:
@@ -90,9 +109,11 @@ def _leave(directory: Path, content: bytes) -> None:
     name = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
     temporary = directory / f".{name}.new"
     # In a shared spool names can't be listed or guessed, and the daemon, which may be another user, has to read it.
-    number = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600 if ours else 0o644)
+    mode = 0o600 if ours else 0o644
+    number = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
     try:
         with open(number, "wb") as file:
+            os.fchmod(number, mode)  # whatever our umask is
             file.write(content)
             file.flush()
             os.fsync(number)

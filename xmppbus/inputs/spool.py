@@ -11,11 +11,15 @@ one by the time it has left its file), and every `limits.SPOOL_LOOK_SECONDS`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from itertools import groupby, islice
+from heapq import nsmallest
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +44,10 @@ SOURCE = "source"
 """A file that says which `source` the daemon gives to events that name none, so that a name is the same either way."""
 
 _LINE_BYTES = 2 * limits.EVENT_BYTES
+
+
+class _Unreadable(Exception):
+    """What has a spooled file's name is a link, a pipe, a directory, or not for us to read; it will not get better."""
 
 
 class SpoolInput:
@@ -85,33 +93,51 @@ class SpoolInput:
         if os.stat(self._directory).st_uid != os.geteuid():
             return
         shared = self._house.options.socket.publish == "everyone" and self._directory.parent == paths.SYSTEM_STATE
-        self._directory.chmod(0o1733 if shared else 0o700)
+        # While it is ours alone nobody can plant anything under the names that are made here, nor afterwards.
+        self._directory.chmod(0o700)
+        self._make_own_files()
         if shared:
+            self._directory.chmod(0o1733)
             self._directory.parent.chmod(0o711)
-        source = self._directory / SOURCE
+
+    def _make_own_files(self) -> None:
+        source, aside = self._directory / SOURCE, self._directory / SET_ASIDE
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(source).st_mode):
+                self._move_aside(source, "the name is ours")
+        with contextlib.suppress(FileNotFoundError):
+            found = os.lstat(aside)
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                self._move_aside(aside, "the name is ours")
+        aside.mkdir(mode=0o700, exist_ok=True)
         source.unlink(missing_ok=True)
-        if self._house.options.source:
-            source.write_text(self._house.options.source, encoding="utf-8")
-            source.chmod(0o644)
+        with open(source, "xb") as file:  # empty: this machine's name
+            file.write((self._house.options.source or "").encode())
+        source.chmod(0o644)
 
     async def _take_up(self, accept: Accept) -> None:
         with os.scandir(self._directory) as found:
             names = (each.name for each in found if each.name.endswith(SUFFIX) and not each.name.startswith("."))
-            files = sorted(islice(names, limits.SPOOL_FILES))
+            files = nsmallest(limits.SPOOL_FILES, names)
+        reason, taken = "", 0
         for name in files:
             try:
                 await self._take_file(self._directory / name, accept)
             except Refused as refusal:
-                self._reason = str(refusal)
-                log.warning("the spool waits: %s", refusal)
-                return
+                reason = reason or str(refusal)
+                log.warning("the spool's file %s waits: %s", name, refusal)
+                if refusal.code is not Code.NODES:  # which concerns the types in this file; the others all files
+                    break
+            except _Unreadable as error:
+                self._move_aside(self._directory / name, str(error))
             except OSError as error:
-                self._reason = f"{name}: {error.strerror}"
+                reason = reason or f"{name}: {error.strerror}"
                 log.warning("the spool's file %s can't be taken up: %s", name, error)
-                continue
-            self._reason = ""
-        if files:
-            log.info("took up %d files of the spool", len(files))
+            else:
+                taken += 1
+        self._reason = reason
+        if taken:
+            log.info("took up %d files of the spool", taken)
 
     async def _take_file(self, path: Path, accept: Accept) -> None:
         aside = self._directory / SET_ASIDE / path.name
@@ -140,6 +166,17 @@ class SpoolInput:
                     self._taken += 1
         return bad
 
+    def _move_aside(self, path: Path, reason: str) -> None:
+        """What is no file that we may read is nothing to wait for, and must not stand before what is."""
+        name = f"{path.name}.{secrets.token_hex(8)}"
+        for place in (self._directory / SET_ASIDE / name, path.with_name(f".{name}")):  # a directory of others stays
+            with contextlib.suppress(OSError):
+                path.rename(place)
+                self._set_aside += 1
+                log.error("%s in the spool is not taken up: %s; it is %s now", path.name, reason, place)
+                return
+        log.error("%s in the spool can neither be taken up nor moved aside: %s", path.name, reason)
+
     def _keep_aside(self, aside: Path, bad: list[bytes]) -> None:
         """Nothing that somebody was promised vanishes without a word."""
         aside.parent.mkdir(mode=0o700, exist_ok=True)
@@ -163,12 +200,21 @@ def sync_directory(directory: Path) -> None:
 
 def _batches(path: Path) -> Iterator[list[Line]]:
     # Others may write into the directory: no link is followed, and nothing but a plain file is waited for.
-    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENXIO):
+            raise _Unreadable(error.strerror) from error
+        raise
+    found = os.fstat(number)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(number)
+        raise _Unreadable("not a plain file")
     with open(number, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(0, "not a plain file")
         splitter = LineSplitter(_LINE_BYTES)
-        while chunk := file.read(limits.SOCKET_READ_BYTES):
+        left = found.st_size  # what is written later was promised to nobody, and may never end
+        while left > 0 and (chunk := file.read(min(left, limits.SOCKET_READ_BYTES))):
+            left -= len(chunk)
             yield from sliced(list(splitter.feed(chunk)))
         yield from sliced(list(splitter.end()))
 
