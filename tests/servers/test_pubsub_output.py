@@ -208,6 +208,16 @@ async def test_an_item_that_the_service_refuses_is_dead_and_its_neighbours_are_n
         assert told[2].condition == "payload-too-big"
 
 
+async def test_a_node_that_takes_no_items_stops_and_kills_nothing(ejabberd: Server, node: str) -> None:
+    """Without persistence and without payloads there is nothing to publish (XEP-0060 §7.1.3)."""
+    async with stream(ejabberd) as bus:
+        found = output(bus, NodeOptions(persist_items=False, deliver_payloads=False))
+        await found.ready()
+        told = await outcomes(found, node, deliveries(node, 3))
+        assert [each.verdict for each in told] == [STOPPED, UNSENT, UNSENT]
+        assert told[0].condition == "item-forbidden"
+
+
 def payload_limit(node: str, size: int) -> str:
     """Lower what a node takes."""
     return requests.configure(node, {"pubsub#max_payload_size": str(size)})

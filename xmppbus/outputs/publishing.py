@@ -16,12 +16,15 @@ from xmppbus.xmpp.replies import NoAnswer, Unanswered, error_of
 from xmppbus.xmpp.stanzas import Publish
 
 _GOES_ON = (Verdict.DELIVERED, Verdict.DEAD)
+_VAGUE = ("bad-request", "not-acceptable")
+"""About the item only where the node takes others: a service may mean the node's configuration, or our request."""
 
 
 class Publishing:
     """Publishes `deliveries` in order. After the first that is stopped or unknown nothing more is sent, and what is in
     flight is resolved. `alone` sends the first by itself, so that a refused place refuses before others are in flight.
-    Those whose index is in `stored` are on the node already, and not sent.
+    Those whose index is in `stored` are on the node already, and not sent. `takes`: the node has taken an item in this
+    session.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class Publishing:
         *,
         alone: bool,
         stored: Collection[int] = (),
+        takes: bool = False,
     ) -> None:
         self._stream = stream
         self._publish = Publish(stream.service, node.name, stream.sender, node.guard)
         self._deliveries = deliveries
         self._now = now
         self._stored = stored
+        self.takes = takes
         self._full = min(limits.WINDOW_ITEMS, node.max_items) if node.persistent else limits.WINDOW_ITEMS
         self._window = 1 if alone else self._full
         self._outcomes: list[Outcome | None] = [None] * len(deliveries)
@@ -109,6 +114,9 @@ class Publishing:
     def _answered(self, index: int, answer: Answer) -> None:
         self._in_flight -= 1
         outcome = outcome_of(answer)
+        self.takes = self.takes or outcome is DELIVERED
+        if outcome.condition in _VAGUE and not self.takes:
+            outcome = outcome._replace(verdict=Verdict.STOPPED)
         self._settle(index, outcome)
         if outcome is DELIVERED:
             self._window = self._full

@@ -27,7 +27,7 @@ _REMADE = 2
 """How often a node that vanishes is made again within one run before its place stops."""
 
 
-_CHANGED = ("item-not-found", "conflict")
+_CHANGED = ("item-not-found", "conflict", "precondition-not-met")
 """What a publish is refused with when the node has gone, or is configured otherwise than when we looked (§7.1.5)."""
 
 
@@ -53,6 +53,7 @@ class PubSub:
         self._nodes = Nodes(stream, profiles)
         self._checked: dict[str, _Checked] = {}
         self._opened: dict[str, int] = {}  # node -> the session in which its first publish got a yes
+        self._took: dict[str, int] = {}  # node -> the last session in which it took an item
 
     async def __aenter__(self) -> PubSub:
         return self
@@ -93,7 +94,8 @@ class PubSub:
                     yield UNSENT
                 return
             alone = not self._is_open(node)
-            publishing = Publishing(self._stream, node, left, self._now(), alone=alone, stored=stored)
+            takes = self._took.get(name) == self._stream.session
+            publishing = Publishing(self._stream, node, left, self._now(), alone=alone, stored=stored, takes=takes)
             # Until all of it is answered, whatever ends this has the next run look the node up again.
             self._opened.pop(name, None)
             again = 0
@@ -106,6 +108,8 @@ class PubSub:
                         yield outcome
             finally:
                 publishing.leave()  # whoever leaves early has nothing more sent
+                if publishing.takes:
+                    self._took[name] = publishing.session
             if publishing.failed:
                 self._forget(name)
             elif publishing.published:  # else more than this run was in doubt

@@ -16,6 +16,7 @@ from xmppbus.options import NodeOptions
 from xmppbus.route import topic_matches
 from xmppbus.xmpp import requests
 from xmppbus.xmpp.replies import ErrorAnswer
+from xmppbus.xmpp.stanzas import PUBSUB
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ _PRECIOUS = ("pubsub#max_items", "pubsub#persist_items")
 _READ = ("member", "publisher", "owner")
 """Affiliations that may read a whitelist node (XEP-0060 §4.1)."""
 
-AUTO_CREATE = "http://jabber.org/protocol/pubsub#auto-create"
+AUTO_CREATE = f"{PUBSUB}#auto-create"
 
 
 class Asker(Protocol):
@@ -100,7 +101,7 @@ class Nodes:
         self._offered: set[str] | None = None  # fields of the service's default form
         self._most_items = ""  # the most that the service's form tells
         self._default_access = ""  # the access model of a node that is made by a publish
-        self._makes_missing = False
+        self._makes_missing = False  # at a publish, and takes options that say how
         self.differences: dict[str, list[Difference]] = {}
 
     async def ensure(self, node: str, event_type: str) -> Node:
@@ -146,7 +147,7 @@ class Nodes:
             offered = {f"pubsub#{name}" for name in ("persist_items", "max_items", "access_model")}
         try:
             info = await self._stream.ask("get", self._stream.service, requests.features())
-            self._makes_missing = AUTO_CREATE in requests.read_features(info)
+            self._makes_missing = requests.read_features(info) >= {AUTO_CREATE, requests.PUBLISH_OPTIONS}
         except ErrorAnswer:
             self._makes_missing = True
         self._offered = offered
