@@ -225,9 +225,12 @@ COMMAND_BYTES = 4 * MIB
 line; Linux itself allows about 2 MiB."""
 
 SOCKET_EVENTS_AHEAD = 4 * BATCH_EVENTS
+SOCKET_BYTES_OF_ONE = 8 * MIB
+SOCKET_BYTES = 32 * MIB
 SOCKET_READ_BYTES = 128 * KIB
-"""Of one connection: events being accepted, beyond which nothing more is read from it; input that a client sends at
-once, and what is written to it before it has read on."""
+"""Of one connection: events and their bytes being accepted, beyond which nothing more is read from it; the same bytes
+of all connections (in memory an event weighs several times what was sent); input that a client sends at once, and what
+is written to it before it has read on."""
 
 SURE_LINES = 500
 NAME_SECONDS = 2.0

@@ -9,6 +9,7 @@ import pytest
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
+from xmppbus.fields import check
 from xmppbus.inputs.cloudevents_http import Mode, binary_event, data_of, events_of, is_object, media_type, mode_of
 
 
@@ -209,3 +210,12 @@ def test_base64_gives_the_bytes_back() -> None:
     """Every byte there is."""
     body = bytes(range(256))
     assert base64.b64decode(data_of("image/png", body)["data_base64"]) == body
+
+
+@pytest.mark.parametrize("hops", ["9" * 5_000, "999", "-1", "x"])
+def test_a_count_of_hops_that_is_none_is_refused_with_its_name(hops: str) -> None:
+    """However many digits it has."""
+    fields = binary_event([("ce-type", "a"), ("ce-hops", hops)], "", "", b"")
+    with pytest.raises(Refused) as raised:
+        check(fields)
+    assert raised.value.field == "hops"

@@ -124,7 +124,8 @@ def binary_event(headers: Iterable[tuple[str, str]], query: str, content_type: s
             _put(fields, name[3:].lower(), _header_text(name, value))
     for field, value in query_fields(query):
         _put(fields, field, value)
-    if "hops" in fields and fields["hops"].isdecimal():
+    # int() itself refuses thousands of digits; what is left as text is refused with the field's name.
+    if "hops" in fields and fields["hops"].isdecimal() and len(fields["hops"]) <= len(str(limits.HOPS)):
         fields["hops"] = int(fields["hops"])
     return fields | data_of(content_type, body)
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xmppbus import limits
-from xmppbus.errors import ConfigInvalid, Exit, JournalHeld
+from xmppbus.errors import BusError, ConfigInvalid, Exit, JournalHeld
 from xmppbus.inputs import frames
 from xmppbus.inputs.frames import Broken, Splitter
-from xmppbus.inputs.pipeline import Pipeline
+from xmppbus.inputs.pipeline import Ahead, Pipeline
 from xmppbus.inputs.terminal import ClientTerminal, Typed
 from xmppbus.inputs.visitor import Facts, Role, role_of
 from xmppbus.interfaces import Accept
@@ -49,6 +49,7 @@ class UnixInput:
     def __init__(self, house: House) -> None:
         self.commands: Commands | None = None  # who opens the house puts it here
         self.look: Callable[[], None] | None = None  # the spool's input
+        self.ahead = Ahead()
         self._options = house.options.socket
         self._path = house.config.socket_path
         self._group = _group_id(self._options.group)
@@ -190,8 +191,8 @@ class Connection(asyncio.Protocol):
         if self._terminal:
             self._terminal.closed()
         if self._pipeline:
-            self._pipeline.cancel()
-        if self._task:
+            self._pipeline.gone()
+        elif self._task:
             self._task.cancel()
         self._can_write.set()
         self._door.left(self, self._role)
@@ -251,23 +252,31 @@ class Connection(asyncio.Protocol):
             if self._leaving:
                 self._refuse(Exit.TRY_AGAIN, "the daemon is stopping")
             raise
+        except Exception:
+            log.exception("a command failed")
+            code = Exit.SOFTWARE
         assert self._terminal is not None  # noqa: S101  # for the type checker: _begin has made it
         self._terminal.exit(code)
         self._transport.close()
 
     def _publish(self, found: list[tuple[int, bytes]]) -> None:
         if self._pipeline is None:
-            self._pipeline = Pipeline(
-                self._accept, self._transport.write, self._drain, self._hold, allowed=self._role.publish
-            )
+            write, allowed = self._transport.write, self._role.publish
+            self._pipeline = Pipeline(self._accept, write, self._drain, self._hold, self._door.ahead, allowed=allowed)
             self._task = asyncio.create_task(self._answer(self._pipeline))
         if any(kind != frames.PUBLISH for kind, _ in found):
             raise Broken("another frame among PUBLISH frames")
         self._pipeline.take([payload for _, payload in found])
 
     async def _answer(self, pipeline: Pipeline) -> None:
-        await pipeline.run()
-        self._transport.close()
+        try:
+            await pipeline.run()
+        except BusError as error:
+            log.error("a program's events could not be accepted, and it is not told what became of them: %s", error)
+        except Exception:
+            log.exception("a program's events could not be accepted, and it is not told what became of them")
+        finally:
+            self._transport.close()  # a program that waits for an answer that never comes would wait for ever
 
     def _hold(self, held: bool) -> None:
         if self._transport.is_closing():
