@@ -1,6 +1,8 @@
 """What a journal says when it is given events, and what it keeps of them."""
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,8 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.journal import Result
 from xmppbus.route import Target
+from xmppbus.stores.ledger import Effects, Ledger
+from xmppbus.stores.reader import Reader
 from xmppbus.stores.sqlite import SqliteJournal
 
 
@@ -163,6 +167,44 @@ async def test_places_that_nothing_names_any_more_make_room(
     with pytest.raises(Refused):
         await journal.append([routed(4, "h")])
     assert await deliver_all(journal) == ["3"] * 3
+
+
+async def test_a_place_that_is_named_while_it_would_be_forgotten_stays(
+    open_journal: OpenJournal, clock: MovingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event is in a commit that the disk is still busy with when the journal looks for what may go."""
+    committing, looked, go_on = asyncio.Event(), asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    commit, places_used = Ledger.commit, Reader.places_used
+
+    def slow_commit(self: Ledger) -> Effects:
+        loop.call_soon_threadsafe(committing.set)
+        assert go_on.wait(10)
+        return commit(self)
+
+    def seen_places_used(self: Reader) -> Any:
+        loop.call_soon_threadsafe(looked.set)
+        return places_used(self)
+
+    async with open_journal() as journal:
+        await journal.append([routed(1, "a", "b", "c", "d")])
+        assert await deliver_all(journal) == ["1"] * 4
+        clock.move(days=limits.KEEP_DAYS + 1)
+        assert await journal.prune() == 1
+        monkeypatch.setattr(limits, "NODES", 4)
+        monkeypatch.setattr(Ledger, "commit", slow_commit)
+        monkeypatch.setattr(Reader, "places_used", seen_places_used)
+        appending = asyncio.create_task(journal.append([routed(2, "a")]))
+        async with asyncio.timeout(10):
+            await committing.wait()
+            pruning = asyncio.create_task(journal.prune())
+            await looked.wait()
+            go_on.set()
+            await asyncio.gather(appending, pruning)
+            assert await deliver_all(journal) == ["2"]
+        await journal.append([routed(3, "a", "e")])
+    async with open_journal() as journal:
+        assert await deliver_all(journal) == ["3", "3"]
 
 
 async def test_a_full_journal_refuses_and_says_what_to_do(open_journal: OpenJournal) -> None:

@@ -20,6 +20,7 @@ from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
 from xmppbus.journal import DELIVERED, Result, State
+from xmppbus.stores.places import Schedule
 from xmppbus.stores.sqlite import SqliteJournal
 
 ROOT = Path(__file__).parent.parent.parent
@@ -176,6 +177,51 @@ async def test_one_bad_operation_does_not_fail_its_neighbours(journal: SqliteJou
     assert not isinstance(answers[0], BaseException)
     assert not isinstance(answers[2], BaseException)
     assert await deliver_all(journal) == ["1", "2"]
+
+
+async def test_a_bug_after_a_commit_is_told_to_all_who_wait_for_it(
+    open_journal: OpenJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it stops the journal, which knows its places no more; what was committed is there at the next start."""
+
+    def bug(*args: object) -> None:
+        raise KeyError(args)
+
+    async with open_journal() as journal:
+        with monkeypatch.context() as patch:
+            patch.setattr(Schedule, "add", bug)
+            async with asyncio.timeout(10):
+                answers = await asyncio.gather(
+                    journal.append([routed(1)]), journal.append([routed(2)]), return_exceptions=True
+                )
+                assert [type(answer) for answer in answers] == [JournalFailed] * 2
+                with pytest.raises(JournalFailed):
+                    await asyncio.shield(journal.failed)
+        with pytest.raises(JournalFailed):
+            await journal.append([routed(3)])
+    async with open_journal() as journal:
+        assert await deliver_all(journal) == ["1", "2"]
+
+
+async def test_a_journal_that_lost_the_name_of_a_place_opens_and_shows_what_is_lost(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    """Its deliveries are dead; once they are dropped a replay sends the events along the routes of today."""
+    async with open_journal() as journal:
+        await journal.append([routed(1, "a"), routed(2, "b")])
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        connection.execute("DELETE FROM place WHERE address = 'a'")
+    connection.close()
+    async with open_journal() as journal:
+        assert await deliver_all(journal) == ["2"]
+        ((fate, entry),) = await journal.dead((), 10)
+        assert (fate.output, fate.condition, entry.event.id) == ("lost", "gone", "1")
+        assert "replay" in fate.text
+        assert await journal.drop_dead([fate.id]) == 1
+        await journal.replay(0, entry.sequence, 10, (), lambda _: routed(1, "a").targets, dry_run=False)
+        assert await deliver_all(journal) == ["1"]
+    async with open_journal() as journal:
+        assert (await journal.status()).dead == 0
 
 
 async def test_the_log_stays_bounded_while_somebody_always_reads(

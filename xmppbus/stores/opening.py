@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -18,7 +19,15 @@ from xmppbus.stores.reserve import Reserve
 SCHEMAS = 1
 _APPLICATION = 0x78627573  # "xbus": what `file journal.db` shows
 
+LOST = "lost"
+"""The output of places whose name is gone: nobody can deliver there."""
+
+_LOST_TEXT = "the name of the place is gone; drop them, then `xmppbus replay` sends them along the routes of today"
+
 SQL = queries.load("reading")
+WRITING = queries.load("writing")
+
+log = logging.getLogger(__name__)
 
 
 class Opened(NamedTuple):
@@ -148,6 +157,20 @@ def _count(connection: sqlite3.Connection) -> Opened:
         newest=entry,
         tallied=newest,
     )
+    _find_lost(connection)
     places = {Target(output, address): id_ for id_, output, address in connection.execute(SQL["places"])}
     waiting = dict(connection.execute(SQL["places_waiting"]))
     return Opened(connection, counts, places, waiting, one("used_bytes")[0])
+
+
+def _find_lost(connection: sqlite3.Connection) -> None:
+    """Show people the deliveries whose place is gone; a journal that can't be opened would keep all others too."""
+    lost = connection.execute(SQL["places_lost"]).fetchall()
+    if not lost:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for (place,) in lost:
+        connection.execute(WRITING["make_lost_place"], (place, LOST, f"place {place}"))
+        connection.execute(WRITING["kill_lost"], (_LOST_TEXT, place))
+        log.error("deliveries to place %d are dead: %s", place, _LOST_TEXT)
+    connection.execute("COMMIT")

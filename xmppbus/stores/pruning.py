@@ -62,9 +62,8 @@ class Pruner:
         if time.monotonic() < self._places_due or max(numbers.values(), default=0) < limits.NODES * 3 // 4:
             return
         self._places_due = time.monotonic() + limits.PRUNE_PLACES_SECONDS
-        newest = self._counts.delivery
         idle = [(place.id, place.target) for place in self._schedule if place.waiting == 0 and not place.stop]
-        used = await self._reader.ask(self._reader.places_used)
+        used, newest = await self._reader.ask(self._reader.places_used)
         for part in slices([each for each in idle if each[0] not in used], limits.PRUNE_EVENTS):
             await self._writer.submit(PrunePlaces(part, newest))
 

@@ -152,10 +152,11 @@ class Reader:
         """What the database holds; pages that are free again do not count."""
         return int(self._one("used_bytes")[0])
 
-    def places_used(self) -> set[int]:
-        """Places that a delivery names. Reads every delivery."""
-        packed = self._one("places_used")[0]
-        return {int(each) for each in packed.split(",")} if packed else set()
+    def places_used(self) -> tuple[set[int], int]:
+        """Places that a delivery up to the newest one names, and which one that is. Reads every delivery."""
+        # One statement: what the writer adds meanwhile is after the newest of this answer, never beside it.
+        packed, newest = self._one("places_used")
+        return ({int(each) for each in packed.split(",")} if packed else set()), newest
 
 
 def prunable(connection: sqlite3.Connection, parameters: dict[str, int]) -> Prunable:

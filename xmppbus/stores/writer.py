@@ -252,7 +252,15 @@ class Writer:
     # --- in the loop --------------------------------------------------------------------------------------------------
 
     def _told(self, effects: Effects, done: list[Done]) -> None:
-        self._committed(effects, done)
+        try:
+            self._committed(effects, done)
+        except (
+            Exception
+        ) as error:  # whoever asked must hear of it, and the house must stop: it knows its places no more
+            if not self._failure:
+                log.exception("the journal has a bug")
+                self._failed(error)
+            done = [Done(operation, self._failure) for operation, _ in done]
         for operation, result in done:
             if operation.future.done():
                 continue

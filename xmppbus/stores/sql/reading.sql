@@ -69,7 +69,12 @@ SELECT place, count(*) FROM delivery WHERE state = 0 GROUP BY place;
 SELECT id, output, address FROM place;
 
 -- name: places_used
-SELECT group_concat(place) FROM (SELECT DISTINCT place FROM delivery);
+SELECT group_concat(place), coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'delivery'), 0)
+FROM (SELECT DISTINCT place FROM delivery);
+
+-- name: places_lost
+SELECT place FROM delivery WHERE state = 0 AND place NOT IN (SELECT id FROM place)
+UNION SELECT place FROM delivery WHERE state = 2 AND place NOT IN (SELECT id FROM place);
 
 -- name: dead_count
 SELECT count(*) FROM delivery WHERE state = 2;

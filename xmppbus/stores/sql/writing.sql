@@ -66,7 +66,14 @@ DELETE FROM name WHERE sequence IN (
 );
 
 -- name: prune_place
-DELETE FROM place WHERE id = :place AND id NOT IN (SELECT place FROM delivery WHERE id > :newest);
+DELETE FROM place WHERE id = :place AND id NOT IN (SELECT place FROM delivery WHERE id > :newest)
+AND NOT EXISTS (SELECT 1 FROM delivery WHERE place = :place AND state = 0);
+
+-- name: make_lost_place
+INSERT INTO place (id, output, address) VALUES (?, ?, ?);
+
+-- name: kill_lost
+UPDATE delivery SET state = 2, condition = 'gone', text = ? WHERE place = ? AND state = 0;
 
 -- name: tally
 UPDATE tally SET newest = :newest, entries = :entries, names = :names;
