@@ -24,6 +24,10 @@ NOT_HERE = {
     "bash .ci/run": "it runs this test",
     ".venv/bin/": "parts of .ci/run",
     "xmppbus serve &": "it is the daemon of these tests; test_local_bus.py starts it without a config",
+    **dict.fromkeys(
+        ("export ", "python3 read_node.py", "npm install @xmpp/client", "node read_node.mjs"),
+        "test_read_the_nodes.py runs the readers, with accounts of both servers",
+    ),
     "python -m tests.benchmarks": "they measure for minutes; tests/unit/test_benchmark_tools.py has their tools",
     "XMPPBUS_CHAOS": "the long forms take hours",
 }
