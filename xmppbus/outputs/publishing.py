@@ -51,6 +51,7 @@ class Publishing:
         self._in_flight = 0
         self.published = False  # anything at all
         self.failed = False  # something was refused for the place's sake, or went unanswered
+        self._bug: Exception | None = None
         self._queued = False
         self._wake = asyncio.Event()
         self.yielded = 0
@@ -62,6 +63,8 @@ class Publishing:
         while self.yielded < len(self._deliveries):
             outcome = self._outcomes[self.yielded]
             if outcome is None and self.failed and self._in_flight == 0:
+                if self._bug is not None:
+                    raise self._bug
                 outcome = UNSENT
             if outcome is None:
                 self._wake.clear()
@@ -76,7 +79,6 @@ class Publishing:
 
     def _pump(self) -> None:
         pipeline = self._stream.pipeline
-        self._queued = False
         while not self.failed and self._sent < len(self._deliveries) and self._in_flight < self._window:
             if self._stream.session != self.session:
                 self._settle(self._sent, Outcome(Verdict.STOPPED, Unanswered.DISCONNECTED.value))
@@ -84,11 +86,25 @@ class Publishing:
             if not pipeline.has_room:
                 if not self._queued:
                     self._queued = True
-                    pipeline.when_room(self._pump)
+                    pipeline.when_room(self._go_on)
                 break
             index = self._sent
             self._sent += 1
             self._send(index)
+        self._wake.set()
+
+    def _go_on(self) -> None:
+        """There is room on the stream."""
+        self._queued = False
+        try:
+            self._pump()
+        except Exception as error:  # whoever calls would log it, and the run would wait for ever
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """A bug: nothing more is sent, and the run raises it when what is in flight is resolved."""
+        self._bug = self._bug or error
+        self.failed = True
         self._wake.set()
 
     def _send(self, index: int) -> None:
@@ -113,6 +129,13 @@ class Publishing:
 
     def _answered(self, index: int, answer: Answer) -> None:
         self._in_flight -= 1
+        try:
+            self._resolve(index, answer)
+            self._pump()
+        except Exception as error:  # the same
+            self._fail(error)
+
+    def _resolve(self, index: int, answer: Answer) -> None:
         outcome = outcome_of(answer)
         self.takes = self.takes or outcome is DELIVERED
         if outcome.condition in _VAGUE and not self.takes:
@@ -120,7 +143,6 @@ class Publishing:
         self._settle(index, outcome)
         if outcome is DELIVERED:
             self._window = self._full
-        self._pump()
 
     def _settle(self, index: int, outcome: Outcome) -> None:
         self._outcomes[index] = outcome

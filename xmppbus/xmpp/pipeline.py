@@ -136,6 +136,8 @@ class Pipeline:
         del self._pending[stanza.attrib["id"]]
         self._unanswered_bytes -= found.size
         self.answers += 1
+        if self._waiting:
+            self._wake()  # before the one that is answered takes the room that came of it
         self._tell(found, stanza)
         if self._waiting:
             self._wake()
