@@ -76,6 +76,14 @@ async def test_a_claim_over_many_places_is_bounded_in_bytes(
     ]  # fmt: skip
 
 
+async def test_a_run_is_as_long_in_company_as_alone(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up after a crash reaches as far as what was in flight before it, whatever else is claimed by then."""
+    monkeypatch.setattr(limits, "CLAIM_BYTES", 10_000)
+    await journal.append([routed(n, place, data="x" * 3_000) for place in "ab" for n in (f"{place}1", f"{place}2")])
+    runs = await journal.claim("pubsub", 5, 10)
+    assert [ids(run) for run in runs] == [["a1", "a2"], ["b1", "b2"]]
+
+
 async def test_places_take_turns(journal: SqliteJournal) -> None:
     """A place with much to do does not keep the others from being served."""
     await journal.append([routed(f"{place}{number}", place) for place in "abc" for number in range(3)])
@@ -106,6 +114,16 @@ async def test_settling_what_was_delivered_and_what_is_dead(journal: SqliteJourn
     assert (fates[1].condition, fates[1].text, fates[1].attempts) == (TOO_BIG.condition, TOO_BIG.text, 1)
     assert (fates[0].output, fates[0].place) == ("pubsub", "user.signup")
     assert all(fate.settled for fate in fates)
+
+
+async def test_a_reason_that_is_no_text_is_written_down_as_well_as_it_can(journal: SqliteJournal) -> None:
+    """An exception may name a file whose name is no UTF-8: its lone surrogate stops no place."""
+    await journal.append([routed(1), routed(2)])
+    for verdict, state in ((Verdict.DEAD, State.DEAD), (Verdict.STOPPED, State.WAITING)):
+        run = await take(journal)
+        await journal.settle(run, [Settled(run.deliveries[0].id, Outcome(verdict, "bug", "no file \udcff here"))])
+        (fate,) = await journal.fates(run.deliveries[0].sequence)
+        assert (fate.state, fate.text) == (state, "no file ? here")
 
 
 async def test_waiting_stays_whatever_is_neither_delivered_nor_dead(journal: SqliteJournal) -> None:

@@ -69,13 +69,14 @@ class Reader:
     # --- questions ----------------------------------------------------------------------------------------------------
 
     def heads(self, places: Sequence[int], run: int) -> list[tuple[Delivery, ...]]:
-        """The head of what waits at each place; fewer answers than places once they hold CLAIM_BYTES."""
+        """The head of what waits at each place; fewer answers than places once they exceed CLAIM_BYTES."""
         found: list[tuple[Delivery, ...]] = []
         left = limits.CLAIM_BYTES
         for place in places:
             if left <= 0:
                 break
-            parameters = {"place": place, "run": run, "bytes": min(limits.RUN_BYTES, left)}
+            # Never cut by what others leave: a run after a crash must reach as far as the one that is in doubt.
+            parameters = {"place": place, "run": run, "bytes": limits.RUN_BYTES}
             packed = self._one("run", parameters)[0]
             left -= len(packed or b"")
             found.append(rows.deliveries_in(packed))

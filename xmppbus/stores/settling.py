@@ -34,17 +34,21 @@ def sort_out(claim: Claim, settled: Sequence[Settled], *, last: bool, stop: Stop
                 found.delivered.append((delivery, delivery))
             expected = index + 1
         elif outcome.verdict is Verdict.DEAD:
-            found.dead.append((delivery, outcome.condition, outcome.text[: limits.OUTCOME_CHARACTERS]))
+            found.dead.append((delivery, *_words(outcome)))
         elif outcome.verdict is Verdict.STOPPED:
-            found.stopped.append(
-                (delivery, outcome.condition, outcome.text[: limits.OUTCOME_CHARACTERS], _attempts(outcome))
-            )
+            found.stopped.append((delivery, *_words(outcome), _attempts(outcome)))
         found.onward += [(sequence, target) for target in onward]
         found.events += events
         if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
             found.taken[delivery] = claim.unsettled.pop(delivery)
     found.weight = 1 + len(found.onward) + len(found.events)
     return found
+
+
+def _words(outcome: Outcome) -> tuple[str, str]:
+    """The condition and the text; a lone surrogate, which an exception's text may hold, is no text for a database."""
+    text = outcome.text[: limits.OUTCOME_CHARACTERS]
+    return outcome.condition.encode("utf-8", "replace").decode(), text.encode("utf-8", "replace").decode()
 
 
 def _attempts(outcome: Outcome) -> int:
