@@ -353,3 +353,25 @@ async def test_another_program_that_holds_the_database_fails_nobody_for_good(
             await settling
         await journal.append([routed(2)])
         assert await deliver_all(journal) == ["2"]
+
+
+async def test_a_journal_that_closes_waits_for_no_disk_and_leaves_nobody_without_an_answer(
+    open_journal: OpenJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written down is refused; the delivery waits, and is looked up at the next start."""
+    monkeypatch.setattr(limits, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "FULL_CHECK_SECONDS", 1.0)
+    other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    async with asyncio.timeout(10):
+        async with open_journal() as journal:
+            await journal.append([routed(1)])
+            run = await take(journal)
+            other.execute("BEGIN IMMEDIATE")
+            settling = asyncio.create_task(journal.settle(run, outcomes(run, DELIVERED)))
+            with pytest.raises(Refused):
+                await journal.append([routed(2)])
+        with pytest.raises(Refused, match="another program"):
+            await settling
+    other.close()
+    async with open_journal() as journal:
+        assert await deliver_all(journal) == ["1"]

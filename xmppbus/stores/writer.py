@@ -61,6 +61,7 @@ class Writer:
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._gathered: list[Operation] = []
+        self._later: list[Operation] = []  # the thread's own: what the disk did not take, before all that came since
         self._closing = False
         self._commits = 0
         self.refusal = ""  # why nothing is accepted at the moment
@@ -119,11 +120,11 @@ class Writer:
 
     def _take(self) -> tuple[list[Operation], bool]:
         """All that waits, up to the bounds of a commit; False when nothing more will come."""
-        batch: list[Operation] = []
-        weight = 0
+        batch, self._later = self._later, []
+        weight = sum(operation.weight for operation in batch)
         try:
             timeout = limits.FULL_CHECK_SECONDS if self.refusal else None
-            operation = self._queue.get(timeout=timeout)
+            operation = self._queue.get_nowait() if batch else self._queue.get(timeout=timeout)
             while operation is not None:
                 batch.append(operation)
                 weight += operation.weight
@@ -224,13 +225,16 @@ class Writer:
             self._tell(Effects(), [Done(operation, self._failure or error) for operation in batch])
 
     def _put_off(self, batch: list[Operation], refused: Refused) -> None:
-        """Senders are refused; what has been delivered is written down when the disk takes it."""
-        self._tell(Effects(), [Done(each, refused) for each in batch if each.needs_room or self._closing])
-        if not self._closing:
+        """Senders are refused; what has been delivered is written down when the disk takes it.
+
+        Everybody is refused while the journal closes: what was delivered is looked up at the next start.
+        """
+        closing = self._closing  # once: it may become true between two looks, and nobody is to be left out
+        self._tell(Effects(), [Done(each, refused) for each in batch if each.needs_room or closing])
+        if not closing:
+            # Not at the end of the queue: there it would come after the mark that nothing more comes.
+            self._later += [each for each in batch if not each.needs_room]
             time.sleep(limits.FULL_CHECK_SECONDS)
-            for operation in batch:
-                if not operation.needs_room:
-                    self._queue.put(operation)
 
     def _failed(self, error: Exception) -> None:
         name = getattr(error, "sqlite_errorname", type(error).__name__)
