@@ -152,18 +152,19 @@ class Stream:
     # --- the supervisor ---------------------------------------------------------------------------------------------
 
     async def _supervise(self) -> None:
-        failures = 0
+        failures = 0  # in a row, and of one sort: a server that is coming up has been away, and deserves no slow one
         ended: Ended | None = None
         try:
             while True:
                 self._enter(State.CONNECTING, self.reason)
                 self._attempts += 1
+                was_away = ended is not None and ended.condition == "unreachable"
                 try:
                     ended, was_good = await self._attempt(ended)
                 except Exception as error:  # the house is kept alive: a bug here must not leave it without a stream
                     log.exception("%s: the stream failed", self._address.jid)
                     ended, was_good = self._end_session(Ended("bug", f"{type(error).__name__}: {error}")), False
-                failures = 1 if was_good else failures + 1
+                failures = 1 if was_good or was_away != (ended.condition == "unreachable") else failures + 1
                 await asyncio.sleep(self._pause(ended.condition, failures))
         finally:
             self._enter(State.CLOSED, "")

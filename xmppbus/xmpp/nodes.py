@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 from xmppbus.options import NodeOptions
 from xmppbus.route import topic_matches
 from xmppbus.xmpp import requests
-from xmppbus.xmpp.replies import ErrorAnswer
+from xmppbus.xmpp.replies import ErrorAnswer, ErrorReply
 from xmppbus.xmpp.stanzas import PUBSUB
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,12 @@ _MOST = ("max", "20")
 own word for it, then what hardly any service refuses."""
 _PRECIOUS = ("pubsub#max_items", "pubsub#persist_items")
 """On a node that exists these are only ever raised: lowering one deletes items."""
+_NO_RIGHT = ("forbidden", "not-allowed", "not-authorized")
+"""No right to create nodes; whether the node is there may not even have been looked at."""
+_PASSING = ("service-unavailable", "remote-server-not-found", "remote-server-timeout", "internal-server-error")
+"""The service is not there now: what it can do was not answered."""
+_OPENNESS = {"whitelist": 0, "authorize": 1, "presence": 1, "roster": 1, "open": 2}
+"""Access models (XEP-0060 §4.5), by whom they let read."""
 _READ = ("member", "publisher", "owner")
 """Affiliations that may read a whitelist node (XEP-0060 §4.1)."""
 
@@ -98,7 +104,8 @@ class Nodes:
     def __init__(self, stream: Asker, profiles: Sequence[NodeOptions]) -> None:
         self._stream = stream
         self._profiles = profiles
-        self._offered: set[str] | None = None  # fields of the service's default form
+        self._negotiated = False
+        self._offered: set[str] = set()  # fields of the service's default form
         self._most_items = ""  # the most that the service's form tells
         self._default_access = ""  # the access model of a node that is made by a publish
         self._makes_missing = False  # at a publish, and takes options that say how
@@ -110,15 +117,22 @@ class Nodes:
 
         Raises `ErrorAnswer` (no right, no such service) or `NoAnswer`.
         """
-        if self._offered is None:
+        if not self._negotiated:
             await self._negotiate()
         profile = profile_of(self._profiles, event_type)
         wanted = fields_of(profile)
-        made = await self._create(node, wanted)
-        found = await self._read_back(node, wanted)
+        made, denied = False, None
+        try:
+            made = await self._create(node, wanted)
+        except ErrorAnswer as error:
+            if error.reply.name not in _NO_RIGHT:
+                raise
+            denied = error
+        found = await self._read_back(node, wanted, denied)
         if found is not None and not made and await self._mend(node, wanted, found):
             found = await self._read_back(node, wanted)
         if found is not None:
+            _check_closed(node, wanted, found)
             await self._admit(node, profile.readers)
         present = found or wanted
         access = present.get("pubsub#access_model", profile.access_model)
@@ -136,25 +150,29 @@ class Nodes:
         return self._makes_missing and access_model != self._default_access
 
     async def _negotiate(self) -> None:
+        certain = True
         try:
             form = await self._stream.ask("get", self._stream.service, requests.default_configuration())
             fields = requests.read_form(form)
             offered = set(fields) or set(fields_of(NodeOptions()))
             self._default_access = (fields.get("pubsub#access_model") or [""])[0]
             self._most_items = requests.read_most_items(form)
-        except ErrorAnswer:
+        except ErrorAnswer as error:
+            certain = error.reply.name not in _PASSING
             # COMPAT: a service need not tell its defaults (XEP-0060 §8.3); these are the ones that every one knows.
             offered = {f"pubsub#{name}" for name in ("persist_items", "max_items", "access_model")}
         try:
             info = await self._stream.ask("get", self._stream.service, requests.features())
             self._makes_missing = requests.read_features(info) >= {AUTO_CREATE, requests.PUBLISH_OPTIONS}
-        except ErrorAnswer:
+        except ErrorAnswer as error:
+            certain = certain and error.reply.name not in _PASSING
             self._makes_missing = True
         self._offered = offered
+        self._negotiated = certain  # else it is asked again for the next node
 
     async def _create(self, node: str, wanted: dict[str, str]) -> bool:
         """Create it with its configuration in one request; False when it is there already."""
-        offered = {name: value for name, value in wanted.items() if name in (self._offered or ())}
+        offered = {name: value for name, value in wanted.items() if name in self._offered}
         tries = [offered]
         if "pubsub#max_items" in offered:
             caps = [cap for cap in (self._most_items, *_MOST) if cap not in ("", offered["pubsub#max_items"])]
@@ -179,26 +197,41 @@ class Nodes:
         }
         if found.get("pubsub#max_items") == self._most_items:  # as many as there can be
             changes.pop("pubsub#max_items", None)
+        # Who may read comes first and alone: no other option that the service refuses may leave the node open.
+        access = changes.pop("pubsub#access_model", "")
+        changed = bool(access) and await self._configure(node, {"pubsub#access_model": access})
         while changes:
-            try:
-                await self._stream.ask("set", self._stream.service, requests.configure(node, changes))
+            if await self._configure(node, changes):
                 return True
-            except ErrorAnswer as error:
-                log.info("node %s: %s", node, error.reply)
-                if changes.pop("pubsub#max_items", None) is None:
-                    return False
-        return False
+            if changes.pop("pubsub#max_items", None) is None:
+                break
+        return changed
+
+    async def _configure(self, node: str, changes: dict[str, str]) -> bool:
+        try:
+            await self._stream.ask("set", self._stream.service, requests.configure(node, changes))
+        except ErrorAnswer as error:
+            log.info("node %s: %s", node, error.reply)
+            return False
+        return True
 
     async def compare(self, node: str, event_type: str) -> Sequence[Difference]:
         """How a node that is there differs from its profile, without touching it."""
         await self._read_back(node, fields_of(profile_of(self._profiles, event_type)))
         return self.differences.get(node, ())
 
-    async def _read_back(self, node: str, wanted: dict[str, str]) -> dict[str, str] | None:
-        """The node's configuration, and note what differs; None when it may not be read, as it is somebody else's."""
+    async def _read_back(
+        self, node: str, wanted: dict[str, str], denied: ErrorAnswer | None = None
+    ) -> dict[str, str] | None:
+        """The node's configuration, and note what differs; None when it may not be read, as it is somebody else's.
+
+        Raises `denied`, why it could not be created, when it is not there.
+        """
         try:
             answer = await self._stream.ask("get", self._stream.service, requests.configuration(node))
         except ErrorAnswer as error:
+            if denied is not None and error.reply.name == "item-not-found":
+                raise denied from None
             self._note(node, [Difference(node, "configuration", "ours to read", str(error.reply))])
             return None
         found = {name: (values or [""])[0] for name, values in requests.read_form(answer).items()}
@@ -246,6 +279,14 @@ class Nodes:
         self.differences[node] = both
         for each in found:
             log.info("node %s: %s is %s, not %s", node, each.option, each.got, each.wanted)
+
+
+def _check_closed(node: str, wanted: dict[str, str], found: dict[str, str]) -> None:
+    """Raise `ErrorAnswer` for a node of ours that lets more people read than its profile does."""
+    name = "pubsub#access_model"
+    if _OPENNESS.get(found.get(name, ""), 0) > _OPENNESS[wanted[name]]:
+        text = f"node {node} is {found[name]}, not {wanted[name]}, and could not be changed; nothing is published on it"
+        raise ErrorAnswer(ErrorReply("not-allowed", "", text))
 
 
 def _guard(access_model: str) -> str:
