@@ -13,7 +13,9 @@ EVENT_BYTES = 256 * KIB
 """The JSON of one event as it is sent to a door; nothing larger can fit into an item."""
 
 TYPE_CHARACTERS = 128
-"""An event's type is a node's name, which people type and servers index."""
+TYPE_FILE_BYTES = 240
+"""An event's type is a node's name, which people type and servers index. Prosody's storage in files makes it a file's
+name, in which all but letters and digits take three bytes, with up to 13 around it, and Linux has 255."""
 
 NAME_CHARACTERS = 512
 """`id`, `source`, `subject` and `key`: they are looked up and shown, never read as prose."""
@@ -66,8 +68,10 @@ NAME_BYTES = 80
 """Names kept beyond pruning: so long an id is unique. What one costs on disk; all may take a quarter of the bound."""
 
 COMMIT_OPERATIONS = 512
-COMMIT_EVENTS = 4_000
-"""In one group commit: bounds how long the first waits for the last, about 50 ms of work."""
+COMMIT_PAGES = 4_000
+PAGE_BYTES = 4 * KIB
+"""In one group commit: bounds how long the first waits for the last, about 50 ms of work. A small event counts as one
+of the database's pages, a large one as those that it fills: a commit is full with 16 MiB."""
 
 FULL_PROBE_BYTES = 256 * KIB
 """A disk without so much is full: SQLite calls it an I/O error when the index of its log finds no room."""

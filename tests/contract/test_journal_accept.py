@@ -207,6 +207,27 @@ async def test_a_place_that_is_named_while_it_would_be_forgotten_stays(
         assert await deliver_all(journal) == ["3", "3"]
 
 
+async def test_a_commit_is_bounded_in_bytes_as_in_events(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few large events are a commit of their own: the first waits no longer for the last than among small ones."""
+    monkeypatch.setattr(limits, "COMMIT_PAGES", 64)
+    sizes: list[int] = []
+    commit = Ledger.commit
+
+    def measured_commit(self: Ledger) -> Effects:
+        sizes.append(self.effects.entries)
+        return commit(self)
+
+    monkeypatch.setattr(Ledger, "commit", measured_commit)
+    await asyncio.gather(*(journal.append([routed(f"large {n}", data="x" * 100_000)]) for n in range(20)))
+    assert sum(sizes) == 20
+    assert max(sizes) <= 3
+    sizes.clear()
+    await asyncio.gather(*(journal.append([routed(f"small {n}")]) for n in range(60)))
+    assert sizes == [60]
+
+
 async def test_a_full_journal_refuses_and_says_what_to_do(open_journal: OpenJournal) -> None:
     """What it holds is delivered all the same, and then it accepts again."""
     async with open_journal(most_bytes=limits.MIB) as journal:

@@ -179,6 +179,21 @@ async def test_a_settle_without_the_claim_changes_nothing(journal: SqliteJournal
     assert len(await journal.read(0, 10)) == 1
 
 
+async def test_a_derived_event_with_the_name_of_another_is_dropped_and_told_in_the_log(
+    journal: SqliteJournal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody waits for an answer about it; the same event again, as after a crash, is no conflict."""
+    await journal.append([routed(1), routed(2), routed("taken", "chat", data="first")])
+    (run, _) = await journal.claim("pubsub", 10, 10)
+    first, second = run.deliveries
+    await journal.settle(run, [Settled(first.id, DELIVERED, (), (routed("taken", "chat", data="first"),))], more=True)
+    assert "derived" not in caplog.text
+    await journal.settle(run, [Settled(second.id, DELIVERED, (), (routed("taken", "chat", data="other"),))])
+    assert "derived" in caplog.text
+    assert "'taken'" in caplog.text
+    assert [entry.event.text for entry in await journal.read(0, 10)] == ["event 1", "event 2", "first"]
+
+
 async def test_claims_are_void_after_a_restart(open_journal: OpenJournal) -> None:
     """Work starts again at once, and a settle from before changes nothing."""
     async with open_journal() as journal:

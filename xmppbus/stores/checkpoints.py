@@ -14,9 +14,8 @@ from xmppbus.stores import opening
 
 log = logging.getLogger(__name__)
 
-_PAGE_BYTES = 4096
 _COMMIT_PAGES = 6
-"""Pages that a commit writes anyway; each event is about one more, as names lie all over their index."""
+"""Pages that a commit writes anyway; each event weighs one more at least, as names lie all over their index."""
 
 _BEHIND = 2
 """How many times its bound may be written to the log during one copy before the writer waits for the copy."""
@@ -54,8 +53,8 @@ class Checkpointer:
         self._connection.close()
 
     def committed(self, weight: int, writer: sqlite3.Connection) -> None:
-        """Called by the writer after each commit, between two transactions; `weight` is what it wrote (events)."""
-        self._bytes += (_COMMIT_PAGES + weight) * _PAGE_BYTES
+        """Called by the writer after each commit, between two transactions; `weight` is what it wrote (pages)."""
+        self._bytes += (_COMMIT_PAGES + weight) * limits.PAGE_BYTES
         if not self._idle.is_set():
             if self._bytes < _BEHIND * limits.WAL_BYTES:
                 return
@@ -71,7 +70,7 @@ class Checkpointer:
     def _work(self) -> None:
         while self._asked.get():
             try:
-                self._long = _copy(self._connection) * _PAGE_BYTES >= limits.WAL_BYTES
+                self._long = _copy(self._connection) * limits.PAGE_BYTES >= limits.WAL_BYTES
             except sqlite3.DatabaseError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF in _MENDABLE:
                     log.info("the journal's log is not copied now: %s", error)

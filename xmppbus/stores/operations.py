@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.journal import Appended, Entry, Routed, State, Stop, Targets
+from xmppbus.journal import Appended, Entry, Result, Routed, State, Stop, Targets
 from xmppbus.route import STATION, Target
 from xmppbus.stores.ledger import Ledger
 from xmppbus.stores.places import Place
+
+log = logging.getLogger(__name__)
+
+
+def weight_of(events: Iterable[Routed]) -> int:
+    """What events weigh in a commit: pages, of which each event takes one at least."""
+    return sum(1 + len(routed.event.encoded) // limits.PAGE_BYTES for routed in events)
 
 
 class Operation:
@@ -21,7 +29,7 @@ class Operation:
 
     needs_room: ClassVar[bool] = False  # refused while the journal is full
     future: asyncio.Future[Any]
-    weight: int = 1  # events: bounds one commit
+    weight: int = 1  # pages, as `weight_of` counts them: bounds one commit
 
     def write(self, ledger: Ledger) -> Any:
         """Change the tables; what is returned becomes the future's result."""
@@ -80,13 +88,26 @@ class Settlement(Operation):
         if self.onward:
             ledger.deliver(self.onward)
         if self.events:
-            ledger.append(self.events)
+            for routed, appended in zip(self.events, ledger.append(self.events), strict=True):
+                if appended.result is Result.CONFLICT:
+                    _tell_conflict(routed, appended)
         return delivered, dead
 
     @property
     def has_work(self) -> bool:
         """Whether anything is to be written."""
         return bool(self.delivered or self.dead or self.stopped or self.onward or self.events)
+
+
+def _tell_conflict(routed: Routed, appended: Appended) -> None:
+    """No sender waits for an answer about a derived event: the log is where its maker hears of it."""
+    log.warning(
+        "an event derived from %s is dropped: its source and id (%s) name another event already (sequence %d); "
+        "give each its own id",
+        routed.event.get("causedby", "another"),
+        routed.event.name,
+        appended.sequence,
+    )
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xmppbus import limits
 from xmppbus.errors import About, condition
 from xmppbus.journal import Outcome, Run, Settled, Stop, Verdict
-from xmppbus.stores.operations import Claim, Settlement
+from xmppbus.stores.operations import Claim, Settlement, weight_of
 from xmppbus.stores.places import Place
 
 
@@ -41,7 +41,7 @@ def sort_out(claim: Claim, settled: Sequence[Settled], *, last: bool, stop: Stop
         found.events += events
         if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
             found.taken[delivery] = claim.unsettled.pop(delivery)
-    found.weight = 1 + len(found.onward) + len(found.events)
+    found.weight = 1 + len(found.onward) + weight_of(found.events)
     return found
 
 

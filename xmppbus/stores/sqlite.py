@@ -39,6 +39,7 @@ from xmppbus.stores.operations import (
     Replaying,
     RetryDead,
     Settlement,
+    weight_of,
 )
 from xmppbus.stores.places import Schedule
 from xmppbus.stores.pruning import Pruner, slices
@@ -145,7 +146,7 @@ class SqliteJournal:
         """
         if not events:
             return []
-        answers: list[Appended] = await self._writer.submit(Append(events, len(events)))
+        answers: list[Appended] = await self._writer.submit(Append(events, weight_of(events)))
         return answers
 
     async def claim(self, output: str, places: int, run: int) -> list[Run]:

@@ -128,7 +128,7 @@ class Writer:
             while operation is not None:
                 batch.append(operation)
                 weight += operation.weight
-                if len(batch) >= limits.COMMIT_OPERATIONS or weight >= limits.COMMIT_EVENTS:
+                if len(batch) >= limits.COMMIT_OPERATIONS or weight >= limits.COMMIT_PAGES:
                     return batch, True
                 operation = self._queue.get_nowait()
         except Empty:
