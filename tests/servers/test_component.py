@@ -267,3 +267,21 @@ async def test_no_secret_and_no_event_is_in_the_logs(server: Server, caplog: pyt
     assert server.secret not in logged
     assert password not in logged
     assert "canary" not in logged
+
+
+@pytest.mark.parametrize("check", ["_ping", "_keep_checking_split"])
+async def test_a_check_that_fails_is_said_and_ends_the_session(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, check: str
+) -> None:
+    """It does not leave a session behind that nobody watches."""
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stream, check, broken)
+        async with stream(server) as found:
+            await until(lambda: "ZeroDivisionError" in found.status()["reason"], SOON, "the end of the session")
+            patch.undo()
+            await asyncio.wait_for(found.ready(), SOON)
+    assert "a check of the stream failed" in caplog.text

@@ -236,15 +236,23 @@ class Stream:
 
     async def _stay(self, connection: Connection) -> Ended:
         """Look after the session until it ends."""
-        checks = [asyncio.create_task(self._ping(connection))]
+        checks = [asyncio.create_task(self._watched(connection, self._ping(connection)))]
         if self._split is not None:
-            checks.append(asyncio.create_task(self._keep_checking_split()))
+            checks.append(asyncio.create_task(self._watched(connection, self._keep_checking_split())))
         try:
             return await connection.until_ended()
         finally:
             for check in checks:
                 check.cancel()
             await asyncio.wait(checks)
+
+    async def _watched(self, connection: Connection, check: Awaitable[None]) -> None:
+        """A check whose failure ends the session: without it a dead or shared connection would stay unnoticed."""
+        try:
+            await check
+        except Exception as error:  # the house is kept alive: the next session begins with fresh checks
+            log.exception("%s: a check of the stream failed", self._address.jid)
+            connection.end("bug", f"{type(error).__name__}: {error}")
 
     async def _while_up(self, connection: Connection, what: Callable[[], Awaitable[None]]) -> None:
         """Do something that makes sense only as long as the connection lasts; raises `Ended` when it does not."""
