@@ -117,7 +117,16 @@ def _event_type(field: str, value: Any) -> str:
     if not _TYPE.fullmatch(text):
         said = f"{text!r} is not dotted words of A-Z a-z 0-9 _ -, such as user.signup"
         raise Refused(Code.INVALID, said, field=field)
+    if len(text) > limits.TYPE_FILE_BYTES // 3 and _file_bytes(text) > limits.TYPE_FILE_BYTES:
+        said = f"is too long for its many . _ and -: a file named after it needs {_file_bytes(text)} bytes of "
+        said += f"{limits.TYPE_FILE_BYTES}, as each counts three"
+        raise Refused(Code.INVALID, said, field=field)
     return text
+
+
+def _file_bytes(text: str) -> int:
+    """As Prosody's storage in files names a node."""
+    return len(text) + 2 * sum(map(text.count, "._-"))
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str, Any], str]:

@@ -176,3 +176,17 @@ def test_any_bytes_are_an_object_or_refused(content: bytes) -> None:
         assert isinstance(decode_fields(content), dict)
     except Refused as refusal:
         assert refusal.code is Code.INVALID  # noqa: PT017  # either is right, nothing else is
+
+
+@pytest.mark.parametrize("text", ["_-" * 64, "_" * 81, "a." * 60 + "ab", "a" + "-" * 80])
+def test_a_type_that_no_file_can_be_named_after_is_refused_at_the_door(text: str) -> None:
+    """Prosody's storage in files escapes all but letters and digits, and would refuse all its events for ever."""
+    refusal = refused({"type": text})
+    assert refusal.field == "type"
+    assert "a file named after it" in str(refusal)
+
+
+@pytest.mark.parametrize("text", ["a" * limits.TYPE_CHARACTERS, "_" * 80, "-" * 80, "a." * 56 + "b" * 16])
+def test_long_types_are_taken(text: str) -> None:
+    """Up to what a file's name can be."""
+    assert parse({"type": text}, DEFAULTS).event.type == text
