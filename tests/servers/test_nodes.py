@@ -1,15 +1,16 @@
 """Nodes: made as their profiles want them, on both servers, and every difference is said."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from tests.servers.outputs import DELIVERED, deliveries, outcomes, output, stream, verdicts
+from tests.servers.outputs import DELIVERED, STOPPED, deliveries, outcomes, output, stream, verdicts
 from tests.support.conversation import SMALL, connect, log_in, refusal
 from tests.support.raw import RawError, RawStream
-from tests.support.raw_pubsub import create_node, delete_node, node_configuration, publish, subscribe
+from tests.support.raw_pubsub import create_node, delete_node, node_configuration, publish, set_affiliation, subscribe
 from tests.support.server import Server, ServerFactory
 from xmppbus.options import NodeOptions
 from xmppbus.xmpp import requests
@@ -246,3 +247,47 @@ async def test_status_says_what_differs(server: Server, bus: Stream, node: str) 
     assert status["state"] == "up"
     assert status["nodes"] == 1
     assert status["differences"] == [{"node": node, "option": "max_items", "wanted": "5000", "got": most}]
+
+
+async def test_without_the_right_to_create_nodes_those_that_are_there_are_published_on(
+    own_server: ServerFactory, server_name: str, node: str
+) -> None:
+    """Our own, and somebody else's whose publisher we are."""
+    server = await own_server(server_name)
+    async with stream(server) as bus, await connect(server, server.component_jids[1]) as other:
+        await asyncio.wait_for(bus.ready(), 10)
+        assert await verdicts(output(bus), node, deliveries(node, 1)) == [DELIVERED]
+        await create_node(other, server.pubsub_service, f"{node}.other", {"access_model": "open"})
+        await set_affiliation(other, server.pubsub_service, f"{node}.other", server.component_jid, "publisher")
+    await server.revoke_creation()
+    async with stream(server) as bus:
+        await asyncio.wait_for(bus.ready(), 10)
+        for each in (node, f"{node}.other"):
+            found = output(bus, NodeOptions(match=node), NodeOptions(access_model="open"))
+            told = await outcomes(found, each, deliveries(each, 2, first=1))
+            assert [outcome.verdict for outcome in told] == [DELIVERED, DELIVERED], told[0]
+
+
+async def test_nothing_is_published_on_a_node_that_stays_open(prosody: Server, node: str) -> None:
+    """It was open, and the service does not take the access model that is wanted now."""
+    async with stream(prosody) as bus:
+        await asyncio.wait_for(bus.ready(), 10)
+        assert await verdicts(output(bus, NodeOptions(access_model="open")), node, deliveries(node, 1)) == [DELIVERED]
+        told = await outcomes(output(bus, NodeOptions(access_model="authorize")), node, deliveries(node, 1, first=1))
+        assert (told[0].verdict, told[0].condition) == (STOPPED, "not-allowed")
+        assert "is open, not authorize" in told[0].text
+
+
+async def test_what_a_service_can_do_is_asked_again_when_it_was_away(
+    server: Server, bus: Stream, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment without the service is not how it is for good."""
+    nodes = Nodes(bus, [])
+    monkeypatch.setattr(bus, "service", "nobody.localhost")
+    with contextlib.suppress(ErrorAnswer):
+        await nodes.ensure(node, node)
+    nodes.differences.clear()
+    monkeypatch.setattr(bus, "service", server.pubsub_service)
+    await nodes.ensure(node, node)
+    assert nodes._most_items
+    assert nodes.differences == {}

@@ -27,9 +27,7 @@ own word for it, then what hardly any service refuses."""
 _PRECIOUS = ("pubsub#max_items", "pubsub#persist_items")
 """On a node that exists these are only ever raised: lowering one deletes items."""
 _NO_RIGHT = ("forbidden", "not-allowed", "not-authorized")
-"""No right to create nodes; whether the node is there may not even have been looked at."""
-_PASSING = ("service-unavailable", "remote-server-not-found", "remote-server-timeout", "internal-server-error")
-"""The service is not there now: what it can do was not answered."""
+"""No right to do this; services say it of creating a node before they look whether it is there."""
 _OPENNESS = {"whitelist": 0, "authorize": 1, "presence": 1, "roster": 1, "open": 2}
 """Access models (XEP-0060 §4.5), by whom they let read."""
 _READ = ("member", "publisher", "owner")
@@ -121,14 +119,8 @@ class Nodes:
             await self._negotiate()
         profile = profile_of(self._profiles, event_type)
         wanted = fields_of(profile)
-        made, denied = False, None
-        try:
-            made = await self._create(node, wanted)
-        except ErrorAnswer as error:
-            if error.reply.name not in _NO_RIGHT:
-                raise
-            denied = error
-        found = await self._read_back(node, wanted, denied)
+        made = await self._make_missing(node, wanted)
+        found = await self._read_back(node, wanted)
         if found is not None and not made and await self._mend(node, wanted, found):
             found = await self._read_back(node, wanted)
         if found is not None:
@@ -158,17 +150,31 @@ class Nodes:
             self._default_access = (fields.get("pubsub#access_model") or [""])[0]
             self._most_items = requests.read_most_items(form)
         except ErrorAnswer as error:
-            certain = error.reply.name not in _PASSING
+            certain = error.reply.name == "feature-not-implemented"
             # COMPAT: a service need not tell its defaults (XEP-0060 §8.3); these are the ones that every one knows.
             offered = {f"pubsub#{name}" for name in ("persist_items", "max_items", "access_model")}
         try:
             info = await self._stream.ask("get", self._stream.service, requests.features())
             self._makes_missing = requests.read_features(info) >= {AUTO_CREATE, requests.PUBLISH_OPTIONS}
         except ErrorAnswer as error:
-            certain = certain and error.reply.name not in _PASSING
+            certain = certain and error.reply.name == "feature-not-implemented"
             self._makes_missing = True
         self._offered = offered
         self._negotiated = certain  # else it is asked again for the next node
+
+    async def _make_missing(self, node: str, wanted: dict[str, str]) -> bool:
+        """Create it; False when it is there already, which without the right to create has to be asked."""
+        try:
+            return await self._create(node, wanted)
+        except ErrorAnswer as denied:
+            if denied.reply.name not in _NO_RIGHT:
+                raise
+            try:
+                await self._stream.ask("get", self._stream.service, requests.features(node))
+            except ErrorAnswer as error:
+                if error.reply.name not in _NO_RIGHT:
+                    raise denied from error
+            return False
 
     async def _create(self, node: str, wanted: dict[str, str]) -> bool:
         """Create it with its configuration in one request; False when it is there already."""
@@ -220,18 +226,11 @@ class Nodes:
         await self._read_back(node, fields_of(profile_of(self._profiles, event_type)))
         return self.differences.get(node, ())
 
-    async def _read_back(
-        self, node: str, wanted: dict[str, str], denied: ErrorAnswer | None = None
-    ) -> dict[str, str] | None:
-        """The node's configuration, and note what differs; None when it may not be read, as it is somebody else's.
-
-        Raises `denied`, why it could not be created, when it is not there.
-        """
+    async def _read_back(self, node: str, wanted: dict[str, str]) -> dict[str, str] | None:
+        """The node's configuration, and note what differs; None when it may not be read, as it is somebody else's."""
         try:
             answer = await self._stream.ask("get", self._stream.service, requests.configuration(node))
         except ErrorAnswer as error:
-            if denied is not None and error.reply.name == "item-not-found":
-                raise denied from None
             self._note(node, [Difference(node, "configuration", "ours to read", str(error.reply))])
             return None
         found = {name: (values or [""])[0] for name, values in requests.read_form(answer).items()}

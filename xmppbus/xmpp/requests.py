@@ -98,9 +98,9 @@ def read_identities(answer: Element) -> set[tuple[str, str]]:
     return {(each.get("category", ""), each.get("type", "")) for each in answer.iter(f"{{{DISCO_INFO}}}identity")}
 
 
-def features() -> str:
-    """Ask what a service can do (XEP-0030 §3)."""
-    return f"<query xmlns='{DISCO_INFO}'/>"
+def features(node: str = "") -> str:
+    """Ask what a service can do (XEP-0030 §3), or whether it has a node (XEP-0060 §5.3)."""
+    return f"<query xmlns='{DISCO_INFO}' node='{attribute(node)}'/>" if node else f"<query xmlns='{DISCO_INFO}'/>"
 
 
 def read_form(answer: Element) -> dict[str, list[str]]:
