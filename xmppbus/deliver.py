@@ -77,7 +77,8 @@ class Deliverer:
             await asyncio.wait(self._active, timeout=limits.GRACE_SECONDS)
         for task in self._active:
             task.cancel()
-        await asyncio.gather(*self._active, *self._finishing, return_exceptions=True)
+        if rest := {*self._active, *self._finishing}:
+            await asyncio.wait(rest, timeout=limits.GRACE_SECONDS)  # a full disk may never take what came of it
 
     async def _turn(self) -> None:
         changed = asyncio.create_task(self._journal.changed(_IDLE))

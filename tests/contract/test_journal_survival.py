@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ import pytest
 from tests.support.journals import OpenJournal, deliver_all, ids, outcomes, read_all, routed, take
 from tests.support.waiting import until
 from xmppbus import limits
+from xmppbus.deliver import Deliverer
 from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
-from xmppbus.journal import DELIVERED, Result, State
+from xmppbus.journal import DELIVERED, Result, Run, Settled, State
 from xmppbus.stores.places import Schedule
 from xmppbus.stores.sqlite import SqliteJournal
 
@@ -375,3 +376,25 @@ async def test_a_journal_that_closes_waits_for_no_disk_and_leaves_nobody_without
     other.close()
     async with open_journal() as journal:
         assert await deliver_all(journal) == ["1"]
+
+
+async def test_leaving_waits_for_no_disk(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk does not take within the grace period is looked up at the next start."""
+    monkeypatch.setattr(limits, "GRACE_SECONDS", 0.2)
+    settling = asyncio.Event()
+
+    async def never(*_: object, **__: object) -> None:
+        settling.set()
+        await asyncio.Future()
+
+    async def work(run: Run) -> AsyncGenerator[Settled, None]:
+        for each in outcomes(run, DELIVERED):
+            yield each
+
+    monkeypatch.setattr(journal, "settle", never)
+    await journal.append([routed(1)])
+    deliverer = Deliverer("pubsub", work, journal, ready=lambda: asyncio.sleep(0), dice=random.random)
+    leaving = asyncio.create_task(deliverer.run())
+    await settling.wait()
+    leaving.cancel()
+    assert (await asyncio.wait([leaving], timeout=5))[0]
