@@ -139,9 +139,10 @@ async def test_nothing_is_sent_while_there_is_no_session(own_server: ServerFacto
 
 
 async def test_it_is_back_within_two_seconds_of_the_port_opening(own_server: ServerFactory, server_name: str) -> None:
-    """However often the server was away."""
+    """However often the server was away, however short the sessions were, and with the unluckiest dice."""
     server = await own_server(server_name)
-    async with up(server) as found:
+    async with Stream(options(server), server.secret, dice=lambda: 0.99) as found:
+        await asyncio.wait_for(found.ready(), SOON)
         for restart in range(1, 4):
             server.kill()
             await until(lambda: not found.session, SOON, "the end of the session")
