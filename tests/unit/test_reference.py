@@ -37,7 +37,7 @@ def test_the_example_of_the_reference_is_a_config(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", (REFERENCE / "config.md").read_text(), re.DOTALL)
     path.write_text(example)
     config = load(path, {})
-    assert config.options.nodes[0].readers == ["example.org"]
+    assert config.options.nodes[0].readers == ["alice@example.org"]
     assert config.warnings == ()
 
 
