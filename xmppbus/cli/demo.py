@@ -17,6 +17,7 @@ from xmppbus.cli.desk import SEVERITY_STYLES, Action, Desk
 from xmppbus.cli.showing import json_line
 from xmppbus.demo import installing
 from xmppbus.demo.playing import Scene, staged, trickle, watch
+from xmppbus.demo.samples import NODES
 from xmppbus.demo.server_process import ServerStartError
 from xmppbus.errors import BusError, Exit
 from xmppbus.event import Event
@@ -129,5 +130,5 @@ def _introduction(scene: Scene, strong: Callable[[str], str]) -> str:
   {program} publish demo.hello "hello from a shell"
   {program} status
 
-{strong("What the subscriber receives:")}
+{strong("What the subscriber receives")} from {", ".join(NODES)}:
 """

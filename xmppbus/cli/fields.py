@@ -62,7 +62,9 @@ def fields_of(wish: Wish, text: bytes | None, now: Callable[[], datetime]) -> di
             said = bytes_as_data(text)
             if "data" not in said:
                 raise Refused(Code.INVALID, "the text is not UTF-8; send it without --data", field="data")
-            data.setdefault("text", said["data"])
+            if "text" in data:
+                raise Refused(Code.USAGE, "the text goes into data.text, and --data text=... says another; give one")
+            data["text"] = said["data"]
         fields["data"] = data
     elif text:
         fields |= bytes_as_data(text)

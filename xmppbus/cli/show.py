@@ -72,7 +72,8 @@ def _event(desk: Desk, entry: Entry) -> Iterator[str]:
     if isinstance(data, dict):
         for field, value in data.items():
             if field != "text":
-                yield f"  data.{plain(field):<11} {plain(str(value))}"
+                said = value if isinstance(value, str) else json_line(value).decode().rstrip()
+                yield f"  data.{plain(field):<11} {plain(said)}"
 
 
 def _fates(desk: Desk, fates: Sequence[Fate]) -> Iterator[str]:

@@ -69,10 +69,14 @@ def spool_into(directory: Path, source: str, sent: Sequence[Mapping[str, Any]]) 
 
 
 def _directory(environ: Mapping[str, str]) -> Path:
-    """The spool of the daemon that is going to look there: a user's own, if they ever had one, else the system's."""
+    """The spool of the daemon that is going to look there: a user's own if they ever ran one, else the system's."""
     own = paths.spool_directory(environ)
     system = paths.SYSTEM_STATE / "spool"
-    if not own.parent.exists() and not environ.get("XMPPBUS_STATE") and os.access(system, os.W_OK | os.X_OK):
+    if (
+        not (own.parent / "journal.db").exists()
+        and not environ.get("XMPPBUS_STATE")
+        and os.access(system, os.W_OK | os.X_OK)
+    ):
         return system
     return own
 

@@ -83,7 +83,7 @@ class Subscriber:
             except (IqError, IqTimeout):
                 await asyncio.sleep(limits.SUBSCRIBE_AGAIN_SECONDS)
                 continue
-            for item in reversed(list(found.xml.iter(f"{{{_PUBSUB}}}item"))):
+            for item in found.xml.iter(f"{{{_PUBSUB}}}item"):  # oldest first
                 self._tell(node, item)
             return
 
