@@ -72,11 +72,8 @@ def _directory(environ: Mapping[str, str]) -> Path:
     """The spool of the daemon that is going to look there: a user's own if they ever ran one, else the system's."""
     own = paths.spool_directory(environ)
     system = paths.SYSTEM_STATE / "spool"
-    if (
-        not (own.parent / "journal.db").exists()
-        and not environ.get("XMPPBUS_STATE")
-        and os.access(system, os.W_OK | os.X_OK)
-    ):
+    a_daemon_looks = (own / SOURCE).exists() or environ.get("XMPPBUS_STATE")
+    if not a_daemon_looks and os.access(system, os.W_OK | os.X_OK):
         return system
     return own
 
