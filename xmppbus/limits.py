@@ -77,7 +77,9 @@ FULL_PROBE_BYTES = 256 * KIB
 """A disk without so much is full: SQLite calls it an I/O error when the index of its log finds no room."""
 
 BUSY_SECONDS = 5.0
-"""How long a commit waits for another program that holds the database, before senders are told to try again."""
+LOG_READERS_SECONDS = 0.05
+"""How long a commit waits for another program that holds the database, before senders are told to try again; and for
+those who read a log that has become long, so that it starts anew: a step of reading takes some milliseconds."""
 
 WRITER_CACHE_BYTES = 16 * MIB
 READER_CACHE_BYTES = 8 * MIB

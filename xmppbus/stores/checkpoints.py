@@ -60,8 +60,8 @@ class Checkpointer:
                 return
             self._idle.wait(limits.BUSY_SECONDS)  # the disk is slower than what comes in: the log must not fill it
         if self._long:
-            self._long = False
-            _copy(writer)
+            # Waits for whoever reads now, so that the log starts anew; a reader that takes longer is met again.
+            self._long = not _start_anew(writer)
         elif self._bytes >= limits.WAL_BYTES // 2:
             self._bytes = 0
             self._idle.clear()
@@ -83,3 +83,14 @@ def _copy(connection: sqlite3.Connection) -> int:
     """How many pages the log has. Waits for nobody: what a reader still needs stays for the next time."""
     pages: int = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
     return pages
+
+
+def _start_anew(connection: sqlite3.Connection) -> bool:
+    """Copy the rest and wait for those who read the log, a moment at most; whether it starts anew."""
+    (usual,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {int(limits.LOG_READERS_SECONDS * 1000)}")
+    try:
+        busy: int = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {usual}")
+    return not busy
