@@ -115,6 +115,14 @@ class MatchOptions(_Options, frozen=True, kw_only=True):
     key: Name | None = None  # exactly this
 
 
+class EscalationOptions(_Options, frozen=True, kw_only=True):
+    """One step of a route's `escalate`."""
+
+    after: Annotated[str, Meta(pattern=r"^[0-9]+[smhd]\Z", description="a number and s, m, h or d: `5m`")]
+    unless: Literal["acknowledged", "delivered"] = "acknowledged"  # the chain ends once somebody has it
+    to: Annotated[list[AddressText], Meta(min_length=1)]  # where the event goes then
+
+
 class RouteOptions(_Options, frozen=True, kw_only=True):
     """A route: events like `match` go through the analyzers of `via`, in order, and then to every address of `to`."""
 
@@ -123,6 +131,7 @@ class RouteOptions(_Options, frozen=True, kw_only=True):
     via: list[str | dict[str, dict[str, Any] | None]] = field(default_factory=list)  # `[{throttle: {seconds: 60}}]`
     # `OUTPUT` or `OUTPUT:PLACE`. `pubsub` alone is the node of the event's type.
     to: Annotated[list[AddressText], Meta(min_length=1)]
+    escalate: list[EscalationOptions] = field(default_factory=list)  # whom to call, and when, if nobody reacts
 
 
 class HttpOptions(_Options, frozen=True, kw_only=True):
@@ -158,6 +167,40 @@ class SocketOptions(_Options, frozen=True, kw_only=True):
     listen: Who = "admins"  # who may read events
 
 
+Severity = Literal["debug", "info", "notice", "warning", "error", "critical"]
+TimeZone = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z", description="a time zone, such as `Europe/Rome`")]
+
+
+class RoomOptions(_Options, frozen=True, kw_only=True):
+    """A room (XEP-0045) that the bot is in."""
+
+    jid: Name  # the room's bare JID
+    nick: Name | None = None  # the bot's name there; `bot.name` unless it is given
+    password_file: Name | None = None  # a file whose first line is the room's password
+    # What occupants may do here, by their affiliation with the room, when their real JID has none in `affiliations`.
+    affiliations: dict[Literal["owner", "admin", "member", "none"], Literal["owner", "publisher", "member", "none"]] = (
+        field(default_factory=dict)
+    )
+
+
+class BotOptions(_Options, frozen=True, kw_only=True):
+    """The bot: with `bot:` in the config people can write to it, subscribe, and get events as chat messages."""
+
+    # It is NAME@COMPONENT; with an account it is the account's JID, and this is only what it is called.
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9._-]{1,64}\Z", description="letters, digits, `.`, `_` and `-`")] = "bot"
+    title: Name = "xmppbus"  # what it is called in contact lists
+    avatar_file: Name | None = None  # a PNG file of at most 8 KiB; it has one of its own otherwise
+    # Bare JIDs, or domains, and what they are to the bot. Whoever is not named is `none`; an `outcast` is never answered.
+    affiliations: dict[Name, Literal["owner", "publisher", "member", "none", "outcast"]] = field(default_factory=dict)
+    strangers: Literal["refused", "queued"] = "refused"  # `subscribe` by who is `none`: no, or wait for an owner's yes
+    # Put before a command in a room; in a chat commands are taken with it, with a slash, and bare.
+    prefix: Annotated[str, Meta(pattern=r"^[!-/:-@\[-`{-~]{0,3}\Z", description="up to three signs, such as `!`")] = "!"
+    time_zone: TimeZone = "UTC"  # of quiet hours and times in texts, where nobody says otherwise
+    rooms: list[RoomOptions] = field(default_factory=list)  # rooms that the bot joins
+    messages_per_minute: Annotated[int, Meta(ge=1, le=6_000)] = 10  # to one person or room; what is more is a digest
+    omemo: bool = False  # encrypt what is sent to people who can read it; client mode, extra `omemo`
+
+
 class Options(_Options, frozen=True, kw_only=True):
     """The whole config. Every part may be left out: with none at all this is a local bus."""
 
@@ -165,6 +208,7 @@ class Options(_Options, frozen=True, kw_only=True):
     # Profiles of nodes, the first match wins. What none matches is made with the defaults below: 64 items, whitelist.
     nodes: list[NodeOptions] = field(default_factory=list)
     routes: list[RouteOptions] = field(default_factory=list)  # on top of the default: every event to its type's node
+    bot: BotOptions | None = None  # no chat unless it is given; needs `xmpp`
     http: HttpOptions | None = field(default_factory=HttpOptions)  # `http: null` switches it off
     journal: JournalOptions = field(default_factory=JournalOptions)  # the options below
     socket: SocketOptions = field(default_factory=SocketOptions)  # the options below
