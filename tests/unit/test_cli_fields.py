@@ -8,10 +8,11 @@ import click
 import pytest
 
 from xmppbus import limits
-from xmppbus.cli.fields import Wish, duration, fields_of, fields_of_json
-from xmppbus.cli.since import lasting, parse
+from xmppbus.cli.fields import Wish, fields_of, fields_of_json
+from xmppbus.cli.since import parse
 from xmppbus.errors import Code, Refused
 from xmppbus.inputs.lines import Line, LineSplitter, batches
+from xmppbus.people.durations import duration, lasting
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from xmppbus.people.addresses import bare, bare_jid, domain_of
+
 
 class Affiliation(enum.StrEnum):
     """What a JID is to the bot, the highest first (the words of XEP-0060 §4.1)."""
@@ -44,3 +46,28 @@ ALLOWED: Mapping[Action, frozenset[Affiliation]] = {
 def may(affiliation: Affiliation, action: Action) -> bool:
     """Whether that affiliation is enough. Outcasts may nothing: they are not even answered."""
     return affiliation in ALLOWED[action]
+
+
+class Affiliations:
+    """What everybody is, as the config says it: by bare JID, else by domain, else by affiliation with the room."""
+
+    def __init__(self, given: Mapping[str, str], rooms: Mapping[str, Mapping[str, str]]) -> None:
+        """`given` is JID or domain to affiliation; `rooms` is, for each room, its affiliation to ours."""
+        self._given = {bare_jid(name): Affiliation(each) for name, each in given.items()}
+        self._rooms = {
+            bare_jid(room): {name: Affiliation(each) for name, each in table.items()} for room, table in rooms.items()
+        }
+
+    def of(self, jid: str, room: str = "", in_room: str = "") -> Affiliation:
+        """What a JID is. `jid` is as the server stamped it, and compared as it stands: what only looks like another
+        is another. It is empty for an occupant whose real JID a room hides: that is anybody, whatever the room says.
+        `in_room` is the occupant's affiliation there (XEP-0045 §5.2).
+        """
+        if not jid:
+            return Affiliation.NONE
+        named = self._given.get(bare(jid)) or self._given.get(domain_of(jid))
+        return named or self._rooms.get(room, {}).get(in_room, Affiliation.NONE)
+
+    def owners(self) -> list[str]:
+        """The bare JIDs of the owners, in order of the config; a domain is nobody to write to."""
+        return [jid for jid, each in self._given.items() if each is Affiliation.OWNER and "@" in jid]

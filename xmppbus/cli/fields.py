@@ -11,9 +11,9 @@ import msgspec
 from xmppbus.errors import Code, Refused
 from xmppbus.event import bytes_as_data
 from xmppbus.fields import decode_fields
+from xmppbus.people.durations import duration
 
 _decode = msgspec.json.Decoder().decode
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class Wish(NamedTuple):
@@ -22,17 +22,6 @@ class Wish(NamedTuple):
     type: str
     options: dict[str, Any]
     data: Sequence[str]
-
-
-def duration(text: str) -> timedelta | None:
-    """`90s`, `10m`, `2h`, `3d`, `1w`; None for anything else."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.replace(".", "", 1).isdecimal() or not number.isascii():
-        return None
-    try:
-        return timedelta(seconds=float(number) * _UNITS[unit])
-    except OverflowError:
-        return None
 
 
 def pairs(given: Sequence[str]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 import click
 
 from xmppbus.cli.desk import Desk
-from xmppbus.cli.fields import duration
+from xmppbus.people.durations import duration
 
 _SEQUENCE = re.compile(r"[0-9]{1,18}")
 HELP = "Begin after a sequence, at a time (2026-01-31, 2026-01-31T12:00, or 10m, 2h, 3d ago), or with `all`."
@@ -48,22 +48,3 @@ def check_since(ctx: click.Context, param: click.Parameter, value: str | None) -
         except click.UsageError as error:
             raise click.BadParameter(error.message) from None
     return value
-
-
-def ago(moment: datetime | None, now: datetime) -> str:
-    """How long it has been: `3 s`, `12 min`, `5 h`, `3 days`."""
-    if moment is None:
-        return ""
-    return lasting((now - moment).total_seconds())
-
-
-def lasting(seconds: float) -> str:
-    """A duration for people, in one unit."""
-    whole = timedelta(seconds=max(0.0, seconds))
-    if whole < timedelta(minutes=2):
-        return f"{whole.total_seconds():.0f} s"
-    if whole < timedelta(hours=2):
-        return f"{whole.total_seconds() / 60:.0f} min"
-    if whole < timedelta(days=2):
-        return f"{whole.total_seconds() / 3600:.0f} h"
-    return f"{whole.days} days"

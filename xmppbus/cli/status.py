@@ -11,8 +11,8 @@ import click
 
 from xmppbus.cli.desk import Action, Desk
 from xmppbus.cli.showing import json_line
-from xmppbus.cli.since import ago, lasting
 from xmppbus.errors import Exit, condition
+from xmppbus.people.durations import ago, lasting
 
 STATES = {
     "up": ("green", "up", "everything works"),
