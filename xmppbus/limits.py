@@ -198,6 +198,17 @@ long it waits for a daemon to say how it is."""
 CHECK_SLOW_PER_SECOND = 200
 """Publishes a second on a kept node. Below it, Prosody writes the whole node to disk for each; SQL takes over 400."""
 
+# --- the bot on the stream ------------------------------------------------------------------------------------------
+
+BODY_CHARACTERS = 10_000
+HEARD_CHARACTERS = 16_000
+"""A body that we send: a phone shows a few hundred at once, and at 5 bytes a character (`&amp;`) it stays far below the
+256 KiB at which servers end a client's stream. What is read of a body that somebody sends us: the rest is no command."""
+
+REACTIONS = 16
+EMOJI_CHARACTERS = 32
+"""Reactions read of one message, and code points of one: a family with skin tones has eleven."""
+
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 
 HTTP_BODY_BYTES = 16 * MIB
@@ -263,6 +274,14 @@ that the daemon asks the kernel for: the usual 1,024 are fewer than its connecti
 
 CONFIRM_SECONDS = 30.0
 """How long `publish --confirm` waits unless it is told."""
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+ROOMS = 1_000
+"""Rooms that the bot is in: each is asked every few minutes whether it still holds us."""
+
+AVATAR_BYTES = 8 * KIB
+"""A picture of the bot: XEP-0153 §4 wants at most 8 KiB, as clients fetch it for everybody in their lists."""
 
 # --- the config -----------------------------------------------------------------------------------------------------
 

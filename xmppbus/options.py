@@ -118,6 +118,7 @@ class MatchOptions(_Options, frozen=True, kw_only=True):
 class EscalationOptions(_Options, frozen=True, kw_only=True):
     """One step of a route's `escalate`."""
 
+    # how long nobody may react
     after: Annotated[str, Meta(pattern=r"^[0-9]+[smhd]\Z", description="a number and s, m, h or d: `5m`")]
     unless: Literal["acknowledged", "delivered"] = "acknowledged"  # the chain ends once somebody has it
     to: Annotated[list[AddressText], Meta(min_length=1)]  # where the event goes then
@@ -190,7 +191,7 @@ class BotOptions(_Options, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=r"^[a-z0-9._-]{1,64}\Z", description="letters, digits, `.`, `_` and `-`")] = "bot"
     title: Name = "xmppbus"  # what it is called in contact lists
     avatar_file: Name | None = None  # a PNG file of at most 8 KiB; it has one of its own otherwise
-    # Bare JIDs, or domains, and what they are to the bot. Whoever is not named is `none`; an `outcast` is never answered.
+    # Bare JIDs or domains, and what they are to the bot. Who is not named is `none`; an `outcast` is never answered.
     affiliations: dict[Name, Literal["owner", "publisher", "member", "none", "outcast"]] = field(default_factory=dict)
     strangers: Literal["refused", "queued"] = "refused"  # `subscribe` by who is `none`: no, or wait for an owner's yes
     # Put before a command in a room; in a chat commands are taken with it, with a slash, and bare.

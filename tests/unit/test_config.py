@@ -203,20 +203,20 @@ class TestSentences:
         ("route", "line"),
         [
             (
-                "{name: a, match: {severity: '>=warnin'}, to: [chat]}",
+                "{name: a, match: {severity: '>=warnin'}, to: [lamp]}",
                 "match.severity can't be `>=warnin`; did you mean",
             ),
             (
-                "{name: a, match: {severity: fatal}, to: [chat]}",
+                "{name: a, match: {severity: fatal}, to: [lamp]}",
                 "match.severity can't be `fatal`: it is a severity, or",
             ),
-            ("{name: a b, to: [chat]}", "name can't be `a b`: it is 1 to 64 letters, digits, `_` and `-`"),
+            ("{name: a b, to: [lamp]}", "name can't be `a b`: it is 1 to 64 letters, digits, `_` and `-`"),
             ("{name: a, to: []}", "routes[0].to is empty; it needs at least 1"),
             ("{name: a}", "`to` is missing in `routes[0]`"),
-            ("{name: a, to: [chat, chat]}", "`chat` is here a second time"),
+            ("{name: a, to: [lamp, lamp]}", "`lamp` is here a second time"),
             ("{name: a, to: [pubsub]}", "route `a` goes to pubsub, but there is no `xmpp:`"),
-            ("{name: a, via: [{x: {}, y: {}}], to: [chat]}", "one step of `via` is one analyzer"),
-            ("{name: a, via: [[x]], to: [chat]}", "routes[0].via[0] should be text or options by name, not a list"),
+            ("{name: a, via: [{x: {}, y: {}}], to: [lamp]}", "one step of `via` is one analyzer"),
+            ("{name: a, via: [[x]], to: [lamp]}", "routes[0].via[0] should be text or options by name, not a list"),
         ],
     )
     def test_a_wrong_route_is_explained(self, said: Said, route: str, line: str) -> None:
@@ -234,7 +234,7 @@ class TestSentences:
         """Two routes of one name, half of TLS, and a plugin that is not there."""
         found = said(
             "http: {certificate_file: secret}\nplugins: [gone.py]\n"
-            "routes:\n  - {name: a, to: [chat]}\n  - {name: a, to: [chat]}\n"
+            "routes:\n  - {name: a, to: [lamp]}\n  - {name: a, to: [lamp]}\n"
         )
         assert found[0] == "1:8: http has a `certificate_file` but no `key_file`; TLS needs both"
         assert found[1].startswith("2:11: ")
@@ -329,7 +329,7 @@ class TestRoutes:
 
     def test_stations_get_their_options_by_step(self, write: Write) -> None:
         """The same analyzer may stand on a route twice."""
-        text = "routes: [{name: a, via: [throttle, {throttle: {seconds: 2}}, {throttle: }], to: [chat]}]\n"
+        text = "routes: [{name: a, via: [throttle, {throttle: {seconds: 2}}, {throttle: }], to: [lamp]}]\n"
         config = load(write(text), {})
         assert [config.via_options("a", step) for step in range(3)] == [{}, {"seconds": 2}, {}]
 
@@ -349,7 +349,7 @@ class TestNames:
             ("routes: [{name: a, via: [trottle], to: [pubsub]}]\n", "no analyzer is called `trottle`; did you mean `t"),
             ("routes: [{name: a, via: [{throttle: {secs: 1}}], to: [pubsub]}]\n", "`throttle` does not take these opt"),
             ("inputs: {stomp: {}}\n", "no input is called `stomp`; there are none"),
-            ("outputs: {chat: {}}\n", "no output is called `chat`; there are `pubsub`"),
+            ("outputs: {lamp: {}}\n", "no output is called `lamp`; there are `pubsub`"),
         ],
     )
     def test_a_name_that_nobody_offers_is_said_with_its_place(self, write: Write, text: str, line: str) -> None:

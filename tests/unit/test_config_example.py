@@ -39,5 +39,5 @@ def test_every_option_of_the_example_in_the_architecture_is_known(tmp_path: Path
     path = tmp_path / "xmppbus.yaml"
     path.write_text(EXAMPLE)
     config = load(path, {})
-    assert [route.name for route in config.routes] == ["default", "ops"]
+    assert [route.name for route in config.routes] == ["default", "ops", ".people"]
     assert config.options.nodes[0].max_items == 256

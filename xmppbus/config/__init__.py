@@ -6,7 +6,7 @@ relative to it, and `~` is the reader's home.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,21 @@ from typing import Any
 import msgspec
 
 from xmppbus import paths
+from xmppbus.config.bot_rules import PEOPLE_OUTPUTS, implied_bot
 from xmppbus.config.document import Document, Problem, read
 from xmppbus.config.rules import broken_rules, doubts, read_secret, unreadable
 from xmppbus.config.shape import Difference, did_you_mean, differences
 from xmppbus.errors import ConfigInvalid
-from xmppbus.options import MatchOptions, Options, RouteOptions
+from xmppbus.options import BotOptions, MatchOptions, Options, RouteOptions
+from xmppbus.people.addresses import bare_jid
 from xmppbus.plugins import Registry
 from xmppbus.route import DEFAULT_ROUTE, Address, Match, Route, Routes, default_route
 
 __all__ = ["Config", "load", "secret_of", "verify"]
 
 PUBSUB = "pubsub"
+PEOPLE_ROUTE = Route(".people", Match(), (), (Address("people", "all"),))
+"""Every event, past every route, to those who match it with people's subscriptions; no route can be called like it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     else:
         said = [Problem(document.position(()), "a config is options by name, such as `xmpp:`")]
     _raise_for(name, [*document.problems, *said])
-    options = _resolved(_converted(name, document), found)
+    written = _converted(name, document)
+    options = _resolved(msgspec.structs.replace(written, bot=implied_bot(written)), found)
     broken = [_placed(document, each) for each in broken_rules(options, environ)]
     _raise_for(name, broken)
     return Config(
@@ -176,20 +181,35 @@ def _resolved(options: Options, file: Path | None) -> Options:
         http=files(options.http, "tokens_file", "certificate_file", "key_file"),
         journal=files(options.journal, "path"),
         socket=files(options.socket, "path"),
+        bot=_bot_files(options.bot, files),
         plugins=[absolute(each) if each.endswith(".py") else each for each in options.plugins],
     )
+
+
+def _bot_files(bot: BotOptions | None, files: Callable[..., Any]) -> BotOptions | None:
+    if bot is None:
+        return None
+    rooms = [files(room, "password_file") for room in bot.rooms]
+    found: BotOptions = msgspec.structs.replace(files(bot, "avatar_file"), rooms=rooms)
+    return found
 
 
 def _routes(options: Options) -> Routes:
     built = [] if options.xmpp is None else [default_route(PUBSUB)]
     if any(route.name == DEFAULT_ROUTE for route in options.routes):
         built = []
-    return Routes([*built, *(_route(each) for each in options.routes)])
+    people = [PEOPLE_ROUTE] if options.bot else []
+    return Routes([*built, *(_route(each) for each in options.routes), *people])
 
 
 def _route(route: RouteOptions) -> Route:
     via = tuple(_station(each)[0] for each in route.via)
-    return Route(route.name, _match(route.match), via, tuple(Address.parse(each) for each in route.to))
+    return Route(route.name, _match(route.match), via, tuple(_address(each) for each in route.to))
+
+
+def _address(text: str) -> Address:
+    address = Address.parse(text)
+    return address._replace(place=bare_jid(address.place)) if address.output in PEOPLE_OUTPUTS else address
 
 
 def _match(match: str | MatchOptions) -> Match:

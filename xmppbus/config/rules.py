@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from xmppbus.config.bot_rules import address_rules, bot_rules, doubts_of_bot
 from xmppbus.config.shape import Difference
 from xmppbus.errors import ConfigInvalid
 from xmppbus.listening import is_loopback, listen_address
@@ -29,6 +30,7 @@ def broken_rules(options: Options, environ: Mapping[str, str]) -> Iterator[Diffe
         yield from _http(options.http)
     yield from _nodes(options)
     yield from _routes(options)
+    yield from bot_rules(options)
     for index, name in enumerate(options.plugins):
         if name.endswith(".py"):
             yield from unreadable(name, ("plugins", index))
@@ -47,6 +49,7 @@ def doubts(options: Options) -> Iterator[Difference]:
         if everything is not None and index > everything:
             sentence = f"the profile for `{node.match}` is never used: `#` above it matches every type"
             yield Difference(("nodes", index), sentence)
+    yield from doubts_of_bot(options)
 
 
 def read_secret(options: XmppOptions, environ: Mapping[str, str]) -> str:
@@ -138,10 +141,10 @@ def _routes(options: Options) -> Iterator[Difference]:
         if first != index:
             sentence = f"the name `{route.name}` is taken: the {_ordinal(first)} route has it"
             yield Difference(("routes", index, "name"), sentence)
-        yield from _one_route(route, index, has_xmpp=options.xmpp is not None)
+        yield from _one_route(route, index, options)
 
 
-def _one_route(route: RouteOptions, index: int, *, has_xmpp: bool) -> Iterator[Difference]:
+def _one_route(route: RouteOptions, index: int, options: Options) -> Iterator[Difference]:
     for number, station in enumerate(route.via):
         if isinstance(station, dict) and len(station) != 1:
             sentence = "one step of `via` is one analyzer, `throttle` or `{throttle: {seconds: 60}}`"
@@ -149,7 +152,8 @@ def _one_route(route: RouteOptions, index: int, *, has_xmpp: bool) -> Iterator[D
     for number, address in enumerate(route.to):
         if address in route.to[:number]:
             yield Difference(("routes", index, "to", number), f"`{address}` is here a second time")
-        if address.partition(":")[0] == "pubsub" and not has_xmpp:
+        yield from address_rules(address, ("routes", index, "to", number), has_xmpp=options.xmpp is not None)
+        if address.partition(":")[0] == "pubsub" and options.xmpp is None:
             sentence = f"route `{route.name}` goes to pubsub, but there is no `xmpp:` that says on which server"
             yield Difference(("routes", index, "to", number), sentence)
 

@@ -1,0 +1,44 @@
+"""The bot's part of the config, and the sentence for everything that it does not take."""
+
+from __future__ import annotations
+
+from tests.unit.test_config import XMPP, Said, Write, said, write
+from xmppbus.config import load
+from xmppbus.event import Event
+
+__all__ = ["said", "write"]  # fixtures
+
+
+def test_a_bot_is_checked_for_what_its_types_cannot_say(said: Said) -> None:
+    """All at once, each at its place."""
+    lines = said(
+        XMPP + "bot:\n"
+        "  affiliations: {romeo@example.org: owner, ROMEO@example.org: member, 'a b@c': none}\n"
+        "  time_zone: Europe/Verona\n"
+        "  rooms: [{jid: ops}, {jid: ops@muc.example.org}, {jid: OPS@muc.example.org}]\n"
+        "routes: [{name: a, to: ['chat:romeo', 'room:ops@muc.example.org']}]\n"
+    )
+    assert [line.partition(": ")[2] for line in lines] == [
+        "`ROMEO@example.org` is the same JID as `romeo@example.org`",
+        "`a b@c` should be a bare JID or a domain: `romeo@example.org`",
+        "no time zone is called `Europe/Verona`; names are like `Europe/Rome` and `UTC`",
+        "`ops` should be a room's bare JID: `ops@muc.example.org`",
+        "the room `OPS@muc.example.org` is here a second time",
+        "`chat:` is followed by a bare JID, such as `chat:romeo@example.org`",
+    ]
+
+
+def test_a_route_to_people_is_enough_for_a_bot_and_a_bot_needs_a_server(said: Said, write: Write) -> None:
+    """Nobody has to write `bot: {}`."""
+    assert load(write(XMPP + "routes: [{name: a, to: ['chat:romeo@example.org']}]\n"), {}).options.bot is not None
+    assert "there is no `xmpp:`" in said("routes: [{name: a, to: ['chat:romeo@example.org']}]\n")[0]
+    assert "there is no `xmpp:`" in said("bot: {}\n")[0]
+
+
+def test_with_a_bot_every_event_is_matched_with_what_people_want(write: Write) -> None:
+    """Beside the other routes, once; and JIDs in routes are prepared."""
+    config = load(write(XMPP + "bot: {}\nroutes: [{name: a, to: ['chat:ROMEO@Example.org']}]\n"), {})
+    event = Event({"type": "a.b", "id": "1", "source": "s", "time": "2026-01-31T12:00:00Z"})
+    targets = [tuple(each) for each in config.routes.route(event)]
+    assert targets == [("pubsub", "a.b"), ("chat", "romeo@example.org"), ("people", "all")]
+    assert any("no owner" in warning for warning in config.warnings)
