@@ -202,8 +202,8 @@ CHECK_SLOW_PER_SECOND = 200
 
 BODY_CHARACTERS = 10_000
 HEARD_CHARACTERS = 16_000
-"""A body that we send: a phone shows a few hundred at once, and at 5 bytes a character (`&amp;`) it stays far below the
-256 KiB at which servers end a client's stream. What is read of a body that somebody sends us: the rest is no command."""
+"""A body that we send: a phone shows a few hundred characters at once, and with 5 bytes each (`&amp;`) it is far below
+the 256 KiB at which servers end a client's stream. What is read of a body that is sent to us: no command is longer."""
 
 REACTIONS = 16
 EMOJI_CHARACTERS = 32
