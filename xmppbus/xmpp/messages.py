@@ -30,6 +30,7 @@ REPLY = "urn:xmpp:reply:0"
 RETRACT = "urn:xmpp:message-retract:1"
 SHIM = "http://jabber.org/protocol/shim"
 STANZA_IDS = "urn:xmpp:sid:0"
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 FEATURES = (CHAT_MARKERS, CORRECT, FALLBACK, REACTIONS, RECEIPTS, REPLY, STANZA_IDS)
 """What disco says of us for what is here."""
@@ -209,6 +210,8 @@ class Heard(NamedTuple):
     id: str
     body: str = ""  # without the quotation of what is replied to
     is_cut: bool = False  # the body was longer than `limits.HEARD_CHARACTERS`
+    thread: str = ""  # which conversation of theirs it belongs to (RFC 6121 §5.2.5); an answer repeats it
+    language: str = ""  # `xml:lang` of the stanza (RFC 6120 §8.1.5)
     subject: str | None = None  # None: it has none; in a room one without a body is the room's
     replies_to: str = ""  # id (XEP-0461)
     reactions: Reactions | None = None
@@ -255,6 +258,8 @@ def heard(stanza: Element) -> Heard | None:
     return found._replace(
         body=body,
         is_cut=is_cut,
+        thread=_thread(stanza),
+        language=stanza.get(LANGUAGE, ""),
         subject=_subject(stanza),
         replies_to=reply.get("id", "") if reply is not None else "",
         reactions=_reactions(children.get(f"{{{REACTIONS}}}reactions")),
@@ -279,6 +284,11 @@ def _bounce(stanza: Element, found: Heard) -> Heard:
 def _own(stanza: Element, name: str) -> Element | None:
     """A child in the stanza's own namespace: `jabber:client`, or a component's."""
     return stanza.find(stanza.tag.rpartition("}")[0] + "}" + name if stanza.tag[0] == "{" else name)
+
+
+def _thread(stanza: Element) -> str:
+    thread = _own(stanza, "thread")
+    return "" if thread is None else (thread.text or "").strip()[: limits.NAME_CHARACTERS]
 
 
 def _subject(stanza: Element) -> str | None:
