@@ -1,0 +1,163 @@
+"""What one JID is told of an event: decided here from what is known of it. How that is worded and sent, is not."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from xmppbus.event import Event
+from xmppbus.fields import SEVERITIES
+from xmppbus.journal import Delivery
+from xmppbus.people.model import Copy, Incident, Message, Status, message_id
+
+HOUSE = "xmppbus"
+RETRACTED = "event.retracted"
+UNACKNOWLEDGED = "incident.unacknowledged"
+"""The source, and types, of events that the house itself publishes."""
+
+_RANK = {name: rank for rank, name in enumerate(SEVERITIES)}
+
+
+class Shape(enum.Enum):
+    """What a message says."""
+
+    EVENT = "event"  # the event itself
+    STATE = "state"  # how its incident stands
+    RISE = "rise"  # in one line: that its incident is worse than the JID was told
+    END = "end"  # how an earlier episode of its incident ended
+    RETRACTION = "retraction"  # that a message is taken back
+
+
+class Saying(NamedTuple):
+    """One message to one JID; its id is the `message_id` of the event, the JID and `revision`."""
+
+    shape: Shape
+    revision: int
+    key: str = ""  # sent from the resource of this incident, so that it is what is corrected there
+    replaces: str = ""  # the id of the message that it corrects
+    retracts: str = ""  # the id of the message that it takes back
+
+
+class Told(NamedTuple):
+    """What to say, in order (nothing: the JID knows it), and the copy that it comes to, where that changes."""
+
+    sayings: tuple[Saying, ...] = ()
+    copy: Copy | None = None
+
+
+NOTHING = Told()
+_PLAIN = Told((Saying(Shape.EVENT, 0),))
+
+FRESH_ATTEMPT = 2
+"""So much is added to the revisions of a delivery's messages when they have bounced and are sent anew."""
+
+
+def key_of(event: Event) -> str:
+    """The key of the incident that an event is about; empty when it is about none."""
+    fields = event.fields
+    return fields.get("key") or "" if "status" in fields else ""
+
+
+def is_retraction(event: Event) -> bool:
+    """Whether the event takes another one back, whose item id is in its data."""
+    return event.type == RETRACTED and event.source == HOUSE
+
+
+def retracted_item(event: Event) -> str:
+    """The item id of what a retraction takes back; empty when it names none."""
+    data = event.get("data")
+    item = data.get("item") if isinstance(data, dict) else None
+    return item if isinstance(item, str) else ""
+
+
+def expiry(event: Event, now: datetime) -> str:
+    """When it expired, if it has; else nothing."""
+    expires: str = event.get("expires") or ""
+    return expires if expires and datetime.fromisoformat(expires.upper()) <= now else ""
+
+
+def tell(
+    delivery: Delivery,
+    jid: str,
+    incident: Incident | None,
+    copy: Copy | None,
+    *,
+    revision: int = 0,
+    corrects: bool = True,
+) -> Told:
+    """What a JID is told. `incident` is what the event's key names, as it stands now, and `copy` what the JID has of it.
+    One that is older than the event was not changed by it: then it is an event like any other.
+
+    `revision` is above 0 for a fresh attempt. Without `corrects` its clients would not correct the copy (XEP-0308 has
+    them correct the last message from one full JID only), so it is told in a new message, and only what matters.
+    """
+    if incident is None or incident.sequence < delivery.sequence:
+        return _PLAIN if not revision else Told((Saying(Shape.EVENT, revision),))
+    has_copy = copy is not None and bool(copy.message_id)
+    if copy is None or not has_copy or copy.episode != incident.episode:
+        if copy is not None and has_copy and _is_end_of_another(delivery, incident):
+            return _end(delivery, jid, copy, revision, corrects=corrects)
+        return _new(delivery, jid, incident, revision)
+    if copy.sequence >= incident.sequence:
+        return NOTHING
+    is_worse = incident.status is not Status.RESOLVED and _RANK[incident.severity] > _RANK[copy.severity]
+    if not corrects:
+        return _new(delivery, jid, incident, revision) if is_worse or not _is_repeat(delivery.event) else NOTHING
+    sayings = [Saying(Shape.STATE, revision, incident.key, copy.message_id)]
+    if is_worse:
+        # Not from the incident's resource: the correctable message stays the last one there.
+        sayings.append(Saying(Shape.RISE, revision + 1))
+    severity = incident.severity if is_worse else copy.severity
+    return Told(tuple(sayings), copy._replace(sequence=incident.sequence, severity=severity))
+
+
+def take_back(messages: Sequence[Message], copies: Sequence[Copy]) -> Told:
+    """Take back what a JID was sent of an entry. `copies` are the JID's copies of their incidents: one that is taken
+    back can't be corrected any more."""
+    sayings = [
+        Saying(Shape.RETRACTION, each.revision, each.key if each.revision % FRESH_ATTEMPT == 0 else "", "", each.id)
+        for each in messages
+        if not each.bounced
+    ]
+    gone = {each.id for each in messages}
+    copy = next((each._replace(message_id="") for each in copies if each.message_id in gone), None)
+    return Told(tuple(sayings), copy)
+
+
+def next_revision(messages: Sequence[Message]) -> int:
+    """The revision of a delivery that is made again, by what was sent of its event to the JID before: the same ids
+    while nothing bounced, else new ones."""
+    newest = max(messages, key=lambda each: each.revision, default=None)
+    if newest is None:
+        return 0
+    first = newest.revision - newest.revision % FRESH_ATTEMPT
+    bounced = any(each.bounced for each in messages if each.revision >= first)
+    return first + FRESH_ATTEMPT if bounced else first
+
+
+def _new(delivery: Delivery, jid: str, incident: Incident, revision: int) -> Told:
+    made = message_id(delivery.item_id, jid, revision)
+    copy = Copy(incident.key, jid, incident.episode, made, incident.sequence, incident.severity)
+    return Told((Saying(Shape.STATE, revision, incident.key),), copy)
+
+
+def _end(delivery: Delivery, jid: str, copy: Copy, revision: int, *, corrects: bool) -> Told:
+    """The incident is in its next episode already; what the JID has says still how the last one began."""
+    if copy.sequence >= delivery.sequence:
+        return NOTHING
+    if corrects:
+        return Told(
+            (Saying(Shape.END, revision, copy.key, copy.message_id),), copy._replace(sequence=delivery.sequence)
+        )
+    changed = copy._replace(sequence=delivery.sequence, message_id=message_id(delivery.item_id, jid, revision))
+    return Told((Saying(Shape.END, revision, copy.key),), changed)
+
+
+def _is_end_of_another(delivery: Delivery, incident: Incident) -> bool:
+    return delivery.event.get("status") == Status.RESOLVED and delivery.sequence < incident.sequence
+
+
+def _is_repeat(event: Event) -> bool:
+    return event.get("status") == Status.FIRING and event.type != UNACKNOWLEDGED
