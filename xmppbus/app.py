@@ -23,7 +23,7 @@ from xmppbus.deliver import Deliverer, output_work, stations_work
 from xmppbus.errors import Exit, JournalFailed
 from xmppbus.house import House
 from xmppbus.inputs import events, spool, unix
-from xmppbus.interfaces import Accept, Analyzer, Input
+from xmppbus.interfaces import Accept, Analyzer, Clock, Input
 from xmppbus.outputs import pubsub
 from xmppbus.plugins import Registry, load
 from xmppbus.retry import Retry
@@ -64,28 +64,36 @@ async def serve(config: Config, started: Callable[[House], None]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     try:
-        await _live(config, registry, stopping, started)
+        await live(config, registry, stopping, started)
     except* JournalFailed as failed:
         log.critical("the journal failed, and with it the house: %s", failed.exceptions[0])
     return Exit.OK if stopping.is_set() else Exit.SOFTWARE
 
 
-async def _live(config: Config, registry: Registry, stopping: asyncio.Event, started: Callable[[House], None]) -> None:
+async def live(
+    config: Config,
+    registry: Registry,
+    stopping: asyncio.Event,
+    started: Callable[[House], None],
+    *,
+    clock: Clock = now,
+) -> None:
+    """The whole life of a house, until `stopping` is set. Raises what broke it, in a group."""
     options = config.options
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
         journal = SqliteJournal(
             config.journal_path,
             keep_days=options.journal.keep.days,
             most_bytes=int(options.journal.keep.gib * limits.GIB),
-            clock=now,
+            clock=clock,
         )
         await stack.enter_async_context(journal)
         await stack.enter_async_context(_running(group, _watch(journal)))
         await stack.enter_async_context(_running(group, _prune(journal)))
 
         source = options.source or socket.gethostname()
-        bus = Bus(journal, config.routes, source=source, check_size=check_size, clock=now)
-        house = House(config, now, now(), journal, registry, bus, notices=list(config.warnings))
+        bus = Bus(journal, config.routes, source=source, check_size=check_size, clock=clock)
+        house = House(config, clock, clock(), journal, registry, bus, notices=list(config.warnings))
         if options.http:
             house.web = Web(options.http, house.health)
         if options.xmpp:
