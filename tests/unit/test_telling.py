@@ -7,11 +7,10 @@ import pytest
 
 from tests.support.journals import routed
 from xmppbus.journal import Delivery
+from xmppbus.people.incidents import OURS, RETRACTED
 from xmppbus.people.model import Copy, Incident, Message, Status, message_id
 from xmppbus.people.telling import (
-    HOUSE,
     NOTHING,
-    RETRACTED,
     Saying,
     Shape,
     Told,
@@ -71,7 +70,8 @@ EVENT = (Saying(Shape.EVENT, 0),)
 TABLE: list[tuple[str, Delivery, Incident | None, Copy | None, tuple[Saying, ...], Copy | None]] = [
     ("an event that is no incident's", delivery(5), None, None, EVENT, None),
     ("a key that has no incident", firing(5, status="resolved"), None, None, EVENT, None),
-    ("an incident that the event did not change", firing(5, status="resolved"), incident(3), copy(3), EVENT, None),
+    ("an incident that the event did not change", firing(5, status="resolved"), incident(3), None, EVENT, None),
+    ("the same, said already", firing(5, status="resolved"), incident(3), copy(3), (), None),
     ("a copy that shows it already", firing(5), incident(7), copy(7), (), None),
     ("a copy that shows more than was folded", firing(5), incident(7), copy(8), (), None),
     ("a repeat", firing(7), incident(7), copy(5), (CORRECTION,), copy(7)),
@@ -255,8 +255,8 @@ def test_an_event_expires() -> None:
 
 def test_only_the_house_takes_events_back() -> None:
     """By its source and type; the item is in the data."""
-    event = routed("a", type=RETRACTED, source=HOUSE, data={"item": FIRST, "by": ROMEO}).event
+    event = routed("a", type=RETRACTED, source=OURS, data={"item": FIRST, "by": ROMEO}).event
     assert is_retraction(event)
     assert retracted_item(event) == FIRST
     assert not is_retraction(routed("a", type=RETRACTED).event)
-    assert retracted_item(routed("a", type=RETRACTED, source=HOUSE, data="text").event) == ""
+    assert retracted_item(routed("a", type=RETRACTED, source=OURS, data="text").event) == ""

@@ -8,16 +8,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from xmppbus.event import Event
-from xmppbus.fields import SEVERITIES
 from xmppbus.journal import Delivery
+from xmppbus.people.incidents import OURS, RETRACTED, UNACKNOWLEDGED, worse
 from xmppbus.people.model import Copy, Incident, Message, Status, message_id
-
-HOUSE = "xmppbus"
-RETRACTED = "event.retracted"
-UNACKNOWLEDGED = "incident.unacknowledged"
-"""The source, and types, of events that the house itself publishes."""
-
-_RANK = {name: rank for rank, name in enumerate(SEVERITIES)}
 
 
 class Shape(enum.Enum):
@@ -62,7 +55,7 @@ def key_of(event: Event) -> str:
 
 def is_retraction(event: Event) -> bool:
     """Whether the event takes another one back, whose item id is in its data."""
-    return event.type == RETRACTED and event.source == HOUSE
+    return event.type == RETRACTED and event.source == OURS
 
 
 def retracted_item(event: Event) -> str:
@@ -87,30 +80,21 @@ def tell(
     revision: int = 0,
     corrects: bool = True,
 ) -> Told:
-    """What a JID is told. `incident` is what the event's key names, as it stands now, and `copy` what the JID has of it.
-    One that is older than the event was not changed by it: then it is an event like any other.
+    """What a JID is told. `incident` is what the event names, as it stands now, and `copy` what the JID has of it.
+    One that is older than the event was not changed by it: whoever has no copy gets an event like any other.
 
     `revision` is above 0 for a fresh attempt. Without `corrects` its clients would not correct the copy (XEP-0308 has
     them correct the last message from one full JID only), so it is told in a new message, and only what matters.
     """
-    if incident is None or incident.sequence < delivery.sequence:
+    if incident is None:
         return _PLAIN if not revision else Told((Saying(Shape.EVENT, revision),))
-    has_copy = copy is not None and bool(copy.message_id)
-    if copy is None or not has_copy or copy.episode != incident.episode:
-        if copy is not None and has_copy and _is_end_of_another(delivery, incident):
-            return _end(delivery, jid, copy, revision, corrects=corrects)
-        return _new(delivery, jid, incident, revision)
-    if copy.sequence >= incident.sequence:
-        return NOTHING
-    is_worse = incident.status is not Status.RESOLVED and _RANK[incident.severity] > _RANK[copy.severity]
-    if not corrects:
-        return _new(delivery, jid, incident, revision) if is_worse or not _is_repeat(delivery.event) else NOTHING
-    sayings = [Saying(Shape.STATE, revision, incident.key, copy.message_id)]
-    if is_worse:
-        # Not from the incident's resource: the correctable message stays the last one there.
-        sayings.append(Saying(Shape.RISE, revision + 1))
-    severity = incident.severity if is_worse else copy.severity
-    return Told(tuple(sayings), copy._replace(sequence=incident.sequence, severity=severity))
+    if copy is None or not copy.message_id:
+        return _opened(delivery, jid, incident, revision)
+    if copy.episode == incident.episode:
+        return _changed(incident, copy, revision) if corrects else _said(delivery, incident, copy, revision)
+    if _is_end_of_another(delivery, incident):
+        return _ended(delivery, copy, revision, corrects=corrects)
+    return _opened(delivery, jid, incident, revision)
 
 
 def take_back(messages: Sequence[Message], copies: Sequence[Copy]) -> Told:
@@ -137,27 +121,49 @@ def next_revision(messages: Sequence[Message]) -> int:
     return first + FRESH_ATTEMPT if bounced else first
 
 
-def _new(delivery: Delivery, jid: str, incident: Incident, revision: int) -> Told:
+def _opened(delivery: Delivery, jid: str, incident: Incident, revision: int) -> Told:
+    """The JID has nothing that could be corrected: what it is told now is what will be."""
+    if incident.sequence < delivery.sequence:
+        return Told((Saying(Shape.EVENT, revision),))
     made = message_id(delivery.item_id, jid, revision)
     copy = Copy(incident.key, jid, incident.episode, made, incident.sequence, incident.severity)
     return Told((Saying(Shape.STATE, revision, incident.key),), copy)
 
 
-def _end(delivery: Delivery, jid: str, copy: Copy, revision: int, *, corrects: bool) -> Told:
-    """The incident is in its next episode already; what the JID has says still how the last one began."""
+def _changed(incident: Incident, copy: Copy, revision: int) -> Told:
+    if copy.sequence >= incident.sequence:
+        return NOTHING
+    sayings = [Saying(Shape.STATE, revision, incident.key, copy.message_id)]
+    changed = copy._replace(sequence=incident.sequence)
+    if _is_worse(incident, copy):
+        # Not from the incident's resource: the correctable message stays the last one there.
+        sayings.append(Saying(Shape.RISE, revision + 1))
+        changed = changed._replace(severity=incident.severity)
+    return Told(tuple(sayings), changed)
+
+
+def _said(delivery: Delivery, incident: Incident, copy: Copy, revision: int) -> Told:
+    """The same in a new message. That it fires once more is not worth one."""
+    event = delivery.event
+    is_repeat = event.get("status") == Status.FIRING and event.type != UNACKNOWLEDGED
+    if copy.sequence >= incident.sequence or (is_repeat and not _is_worse(incident, copy)):
+        return NOTHING
+    return _opened(delivery, copy.jid, incident, revision)
+
+
+def _ended(delivery: Delivery, copy: Copy, revision: int, *, corrects: bool) -> Told:
+    """The incident is in its next episode already; what the JID has still says how the last one began."""
     if copy.sequence >= delivery.sequence:
         return NOTHING
-    if corrects:
-        return Told(
-            (Saying(Shape.END, revision, copy.key, copy.message_id),), copy._replace(sequence=delivery.sequence)
-        )
-    changed = copy._replace(sequence=delivery.sequence, message_id=message_id(delivery.item_id, jid, revision))
-    return Told((Saying(Shape.END, revision, copy.key),), changed)
+    changed = copy._replace(sequence=delivery.sequence)
+    if not corrects:
+        changed = changed._replace(message_id=message_id(delivery.item_id, copy.jid, revision))
+    return Told((Saying(Shape.END, revision, copy.key, copy.message_id if corrects else ""),), changed)
+
+
+def _is_worse(incident: Incident, copy: Copy) -> bool:
+    return incident.status is not Status.RESOLVED and worse(incident.severity, than=copy.severity)
 
 
 def _is_end_of_another(delivery: Delivery, incident: Incident) -> bool:
     return delivery.event.get("status") == Status.RESOLVED and delivery.sequence < incident.sequence
-
-
-def _is_repeat(event: Event) -> bool:
-    return event.get("status") == Status.FIRING and event.type != UNACKNOWLEDGED
