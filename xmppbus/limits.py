@@ -152,6 +152,26 @@ ANSWER_GRACE_SECONDS = 10.0
 """When the house is left: what is in flight has this long to be answered, the rest is looked up at the next start; and
 what is being answered may take so long to end."""
 
+# --- people ---------------------------------------------------------------------------------------------------------
+
+SUBSCRIPTIONS = 20_000
+SUBSCRIPTIONS_OF_ONE = 100
+PERSONS = 20_000
+PEOPLE_PLACES = 20_000
+INCIDENTS = 100_000
+COPIES = 2_000_000
+ESCALATIONS = 10_000
+"""Kept on disk and (all but incidents and copies, which are 150 bytes each) in memory: twice the people that the bus is
+measured with; more than a hundred of one owner is a program's. Beyond the others the oldest are forgotten, the resolved
+first, and a chain of calls is not begun."""
+
+ONWARD_SLICE = 2_000
+LOOK_BACK_EVENTS = 50_000
+TYPES_EVENTS = 500_000
+TYPES_SECONDS = 3600.0
+"""Deliveries that one commit makes for an event of many: an append behind it waits some 20 ms. Entries looked at for
+what a person asks, 50 ms of work; to count the types, once in so long, in slices; what came since is added."""
+
 # --- XMPP -----------------------------------------------------------------------------------------------------------
 
 CONNECT_FIRST_SECONDS = 0.5
@@ -208,6 +228,10 @@ the 256 KiB at which servers end a client's stream. What is read of a body that 
 REACTIONS = 16
 EMOJI_CHARACTERS = 32
 """Reactions read of one message, and code points of one: a family with skin tones has eleven."""
+
+TALK_BYTES = 1 * MIB
+"""Messages written and not yet known to be with the server: what a server that stops reading costs in memory, and more
+than it can work off while the ping behind them is on its way."""
 
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 
@@ -282,6 +306,72 @@ ROOMS = 1_000
 
 AVATAR_BYTES = 8 * KIB
 """A picture of the bot: XEP-0153 §4 wants at most 8 KiB, as clients fetch it for everybody in their lists."""
+
+FLAPPING_CHANGES = 5
+FLAPPING_SECONDS = 600.0
+"""An incident that opened or was resolved so often within so long is flapping: it stays one episode, which is said
+once, until it has been calm for as long."""
+
+INCIDENTS_IN_MEMORY = 10_000
+"""Incidents that are remembered between events, about a kilobyte each; another one is read from the journal."""
+
+MATCHED_TYPES = 10_000
+"""Types (with a severity) for which it is remembered which subscriptions want them: as many as there may be nodes."""
+
+BUDGETS = 50_000
+"""JIDs whose budget of messages is remembered. One that is forgotten, having been told nothing for longest, has a full
+budget again."""
+
+MUTES_OF_ONE = 100
+"""Mutes of one person: each is looked at for each event that they are to get."""
+
+FOLD_POLL_SECONDS = 1.0
+FOLD_SECONDS = 5.0
+"""How often whoever waits for an event to be folded looks itself; and how long whoever acts waits to say what came of
+it: it is on disk by then."""
+
+MESSAGE_CHARACTERS = 2_000
+LINE_CHARACTERS = 160
+DIGEST_LINES = 20
+LISTED = 5
+"""A message about one event, before it is cut with a word on how to see the rest; one line of a digest, and how many
+lines: a phone shows some ten lines of forty characters at once. Incidents named where one has to be chosen."""
+
+WAITING_LOOKED_AT = 10_000
+"""Entries that wait for one person and are looked at when they unsubscribe from some of it: more than any digest."""
+
+# --- people's commands ----------------------------------------------------------------------------------------------
+
+ANSWER_LINES = 25
+ANSWER_CHARACTERS = 1_500
+"""Of one page of an answer: two screens of a phone; `more` goes on."""
+
+ASKERS = 10_000
+ASKED_WAITING = 8
+ANSWERS_AT_ONCE = 256
+ANSWERS_PER_MINUTE = 120
+SAME_ANSWERS_PER_MINUTE = 10
+SILENCE_SECONDS = 60.0
+COMMAND_SECONDS = 30.0
+"""People whose pages and pace are remembered; lines of one that wait for their answer, and people answered side by
+side; answers (in all, and the same again) after which it looks like two programs that talk to each other, and how long
+nothing is said then; how long a command may take."""
+
+REMEMBERED_SECONDS = 600.0
+ONE_TIME_WORD_SECONDS = 120.0
+FORMS = 1_000
+FORMS_OF_ONE = 8
+"""How long the rest of a long answer and an open form wait; a word that confirms: time to read twice, not to forget
+what it was for. Open forms, of all and of one person."""
+
+ESCALATION_DAYS = 30
+ESCALATION_FOLD_SECONDS = 30.0
+ESCALATION_AGAIN_SECONDS = 5.0
+"""The longest `after`: as long as entries are kept. How long a step that is due waits to learn who has acknowledged: then
+it is better to call once too often. When one that could not be written is tried again."""
+
+INCIDENTS_LISTED = 1_000
+"""Incidents in one answer of the command line or HTTP."""
 
 # --- the config -----------------------------------------------------------------------------------------------------
 

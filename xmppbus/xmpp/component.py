@@ -20,6 +20,7 @@ from xmppbus.options import XmppOptions
 from xmppbus.retry import Dice, Retry
 from xmppbus.xmpp.answers import PING, answer
 from xmppbus.xmpp.connection import Address, Connection, Ended, unreachable
+from xmppbus.xmpp.hooks import Hooks
 from xmppbus.xmpp.pipeline import Answer, Pipeline
 from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer, local_name
 from xmppbus.xmpp.split import Seen, SplitCheck
@@ -88,6 +89,7 @@ class Stream:
         self.state = State.CONNECTING
         self.reason = ""
         self.warning = ""  # what is odd though it is up
+        self.hooks = Hooks()
         self._address = address_of(options, secret)
         self._dice = dice
         self._since = datetime.now(UTC)
@@ -226,6 +228,7 @@ class Stream:
         self.session = self._sessions
         self._enter(State.UP, "")
         self._up.set()
+        self.hooks.tell(self.hooks.begun, self.session)
 
     async def _settle_in(self, connection: Connection) -> None:
         """Before anything is published: are we alone? A client says that it is there, without priority for messages."""
@@ -321,18 +324,20 @@ class Stream:
             return self._take_iq(stanza, kind)
         if not self.pipeline.is_open or local_name(stanza) not in ("message", "presence"):
             return False
-        if kind == "error":
-            return True  # an error is never answered
-        if local_name(stanza) == "message" and self._split is not None and stanza.get("from") == self._address.jid:
+        is_message = local_name(stanza) == "message"
+        if kind == "error":  # never answered
+            self.hooks.tell(self.hooks.errors, stanza)
+        elif is_message and self._split is not None and stanza.get("from") == self._address.jid:
             self._see(self._split, stanza)
+        else:
+            self.hooks.tell(self.hooks.messages if is_message else self.hooks.presences, stanza)
         return True
 
     def _take_iq(self, stanza: Element, kind: str | None) -> bool:
         if not self.pipeline.is_open:
             return False  # the log-in is slixmpp's
-        if kind in ("result", "error"):
-            self.pipeline.take(stanza)
-        else:
+        # A request to ourselves comes back as it is: that, too, is an answer, for it has been to the server.
+        if not self.pipeline.take(stanza) and kind in ("get", "set") and not self.hooks.answer(stanza):
             self.pipeline.write(answer(stanza, self.sender))
         return True
 
