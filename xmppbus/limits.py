@@ -361,14 +361,15 @@ REMEMBERED_SECONDS = 600.0
 ONE_TIME_WORD_SECONDS = 120.0
 FORMS = 1_000
 FORMS_OF_ONE = 8
+FORM_FIELDS = 32
 """How long the rest of a long answer and an open form wait; a word that confirms: time to read twice, not to forget
-what it was for. Open forms, of all and of one person."""
+what it was for. Open forms, of all and of one person; fields that are read of one."""
 
 ESCALATION_DAYS = 30
 ESCALATION_FOLD_SECONDS = 30.0
 ESCALATION_AGAIN_SECONDS = 5.0
-"""The longest `after`: as long as entries are kept. How long a step that is due waits to learn who has acknowledged: then
-it is better to call once too often. When one that could not be written is tried again."""
+"""The longest `after`: as long as entries are kept. How long a step that is due waits to learn who has acknowledged;
+then it is better to call once too often. When one that could not be written is tried again."""
 
 INCIDENTS_LISTED = 1_000
 """Incidents in one answer of the command line or HTTP."""

@@ -12,6 +12,8 @@ from xmppbus.fields import SEVERITIES
 DEFAULT_ROUTE = "default"
 STATION = "via"
 """The output name under which a station's deliveries are kept: its place is `ROUTE/STEP`."""
+ESCALATION = "escalation"
+"""The output whose places are names of routes: it waits whether somebody reacts, and calls others if nobody does."""
 
 _RANK = {name: rank for rank, name in enumerate(SEVERITIES)}
 
@@ -94,12 +96,14 @@ class Route(NamedTuple):
     match: Match
     via: tuple[str, ...]
     to: tuple[Address, ...]
+    escalate: tuple[tuple[Address, ...], ...] = ()  # whom to call, step by step, if nobody reacts
 
     def targets(self, event: Event, step: int) -> tuple[Target, ...]:
         """Where the event goes at a step: the station of that step, or, past the last one, the addresses."""
         if step < len(self.via):
             return (Target(STATION, f"{self.name}/{step}"),)
-        return tuple(Target(address.output, address.place or event.type) for address in self.to)
+        to = (*self.to, Address(ESCALATION, self.name)) if self.escalate else self.to
+        return tuple(Target(address.output, address.place or event.type) for address in to)
 
 
 def default_route(output: str) -> Route:

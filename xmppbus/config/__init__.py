@@ -123,11 +123,14 @@ def _unknown(route: RouteOptions, path: tuple[str | int, ...], registry: Registr
             registry.analyzers[name](options)
         except (TypeError, ValueError) as error:
             yield Difference(where, f"`{name}` does not take these options: {error}")
-    for number, address in enumerate(route.to):
-        name = Address.parse(address).output
-        if name not in registry.outputs:
-            sentence = f"no output is called `{name}`{did_you_mean(name, registry.outputs)}"
-            yield Difference((*path, "to", number), sentence)
+    listed: list[tuple[tuple[str | int, ...], list[str]]] = [((*path, "to"), route.to)]
+    listed += [((*path, "escalate", number, "to"), step.to) for number, step in enumerate(route.escalate)]
+    for where, addresses in listed:
+        for number, address in enumerate(addresses):
+            name = Address.parse(address).output
+            if name not in registry.outputs:
+                sentence = f"no output is called `{name}`{did_you_mean(name, registry.outputs)}"
+                yield Difference((*where, number), sentence)
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -204,7 +207,8 @@ def _routes(options: Options) -> Routes:
 
 def _route(route: RouteOptions) -> Route:
     via = tuple(_station(each)[0] for each in route.via)
-    return Route(route.name, _match(route.match), via, tuple(_address(each) for each in route.to))
+    steps = tuple(tuple(_address(each) for each in step.to) for step in route.escalate)
+    return Route(route.name, _match(route.match), via, tuple(_address(each) for each in route.to), steps)
 
 
 def _address(text: str) -> Address:

@@ -6,14 +6,17 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
-from xmppbus.config.bot_rules import address_rules, bot_rules, doubts_of_bot
+from xmppbus import limits
+from xmppbus.config.bot_rules import Position, address_rules, bot_rules, doubts_of_bot
 from xmppbus.config.shape import Difference
 from xmppbus.errors import ConfigInvalid
 from xmppbus.listening import is_loopback, listen_address
 from xmppbus.options import HttpOptions, Options, RouteOptions, XmppOptions
 from xmppbus.paths import SOCKET_BYTES
+from xmppbus.people.durations import duration
 
 SECRET_VARIABLE = "XMPPBUS_XMPP_SECRET"  # noqa: S105  # the name of a variable
 CREDENTIAL = "xmpp_secret"
@@ -149,13 +152,37 @@ def _one_route(route: RouteOptions, index: int, options: Options) -> Iterator[Di
         if isinstance(station, dict) and len(station) != 1:
             sentence = "one step of `via` is one analyzer, `throttle` or `{throttle: {seconds: 60}}`"
             yield Difference(("routes", index, "via", number), sentence)
-    for number, address in enumerate(route.to):
-        if address in route.to[:number]:
-            yield Difference(("routes", index, "to", number), f"`{address}` is here a second time")
-        yield from address_rules(address, ("routes", index, "to", number), has_xmpp=options.xmpp is not None)
+    seen: set[str] = set()
+    for place, address in _addresses(route, ("routes", index)):
+        if address in seen:
+            again = "; an escalation calls others" if "escalate" in place else ""
+            yield Difference(place, f"`{address}` is here a second time{again}")
+        seen.add(address)
+        yield from address_rules(address, place, has_xmpp=options.xmpp is not None)
         if address.partition(":")[0] == "pubsub" and options.xmpp is None:
             sentence = f"route `{route.name}` goes to pubsub, but there is no `xmpp:` that says on which server"
-            yield Difference(("routes", index, "to", number), sentence)
+            yield Difference(place, sentence)
+    yield from _escalation(route, ("routes", index, "escalate"), has_bot=options.bot is not None)
+
+
+def _addresses(route: RouteOptions, path: Position) -> Iterator[tuple[Position, str]]:
+    """Every address of a route, with its position in the file."""
+    for number, address in enumerate(route.to):
+        yield (*path, "to", number), address
+    for step, each in enumerate(route.escalate):
+        for number, address in enumerate(each.to):
+            yield (*path, "escalate", step, "to", number), address
+
+
+def _escalation(route: RouteOptions, path: Position, *, has_bot: bool) -> Iterator[Difference]:
+    if route.escalate and not has_bot:
+        sentence = "`escalate` needs to know who acknowledged what, which the bot keeps: write `bot: {}`"
+        yield Difference(path, sentence, at_key=True)
+    for step, each in enumerate(route.escalate):
+        after = duration(each.after)
+        if after is None or not timedelta(seconds=1) <= after <= timedelta(days=limits.ESCALATION_DAYS):
+            sentence = f"`after` is from `1s` to `{limits.ESCALATION_DAYS}d`, not `{each.after}`"
+            yield Difference((*path, step, "after"), sentence)
 
 
 def _ordinal(index: int) -> str:
