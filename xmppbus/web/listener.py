@@ -66,8 +66,8 @@ class Web:
         self._tls = _tls(options)
         self._health = house_health
         self._paths: dict[str, dict[str, Route]] = {}
-        self._prefixes: dict[str, dict[str, Route]] = {}
-        self._names: dict[str, str] = {}
+        self._around: dict[tuple[str, str], dict[str, Route]] = {}  # by what is before and behind a variable
+        self._names: dict[tuple[str, str], str] = {}
         self._connections = Connections()
         self._guard = Guard(self._tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
         self._manager: web.Server | None = None
@@ -78,24 +78,29 @@ class Web:
     # --- what is served -----------------------------------------------------------------------------------------------
 
     def route(self, method: str, path: str, handler: Handler, scope: str = "") -> None:
-        """Serve a method on a path, before the listener opens. The path's last segment may be a `{variable}`.
+        """Serve a method on a path, before the listener opens. Its last segment, or the one before, may be a
+        `{variable}`, which takes any text; a slash in it is sent as %2F.
 
         `scope` is the action that a request's token needs (`publish` or `read`); empty lets everybody in.
         """
-        table, key = self._paths, path
-        if path.endswith("}"):
-            key, _, name = path[:-1].rpartition("{")
-            self._names[key] = name
-            table = self._prefixes
-        methods = table.setdefault(key, {})
+        before, brace, rest = path.partition("{")
+        if brace:
+            name, _, behind = rest.partition("}")
+            self._names[before, behind] = name
+            methods = self._around.setdefault((before, behind), {})
+        else:
+            methods = self._paths.setdefault(path, {})
         if method in methods:
             raise ValueError(f"{method} {path} is served already")
         methods[method] = Route(handler, scope)
 
     def served(self) -> list[tuple[str, str]]:
         """Every `(method, path)`, as `route` was given them."""
-        prefixed = {f"{key}{{{self._names[key]}}}": methods for key, methods in self._prefixes.items()}
-        return sorted((method, path) for path, methods in {**self._paths, **prefixed}.items() for method in methods)
+        around = {
+            f"{before}{{{self._names[before, behind]}}}{behind}": methods
+            for (before, behind), methods in self._around.items()
+        }
+        return sorted((method, path) for path, methods in {**self._paths, **around}.items() for method in methods)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -204,12 +209,16 @@ class Web:
         methods = self._paths.get(path)
         if methods:
             return methods
-        prefix, slash, last = path.rpartition("/")
-        methods = self._prefixes.get(prefix + slash)
-        if not methods or not last:
+        parent, slash, variable = path.rpartition("/")
+        methods = self._around.get((parent + slash, ""))
+        if not methods:
+            behind = slash + variable
+            parent, slash, variable = parent.rpartition("/")
+            methods = self._around.get((parent + slash, behind))
+        if not methods or not variable:
             raise Refused(Code.NOT_FOUND, "nothing is served on this path; see docs/reference/http.md")
         try:
-            request.variable = unquote(last, errors="strict")
+            request.variable = unquote(variable, errors="strict")
         except UnicodeDecodeError:
             raise Refused(Code.USAGE, "the path is not UTF-8") from None
         return methods

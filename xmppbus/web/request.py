@@ -14,7 +14,7 @@ from xmppbus.web.tokens import Token
 
 
 class Request(web.BaseRequest):
-    """An HTTP request. `variable` is the last segment of its path where the route has one, decoded."""
+    """An HTTP request. `variable` is the segment of its path for which the route has one, decoded."""
 
     variable: str = ""
     query_text: str = ""  # as it was sent, still encoded
