@@ -233,6 +233,24 @@ TALK_BYTES = 1 * MIB
 """Messages written and not yet known to be with the server: what a server that stops reading costs in memory, and more
 than it can work off while the ping behind them is on its way."""
 
+AVATAR_BYTES = 8 * KIB
+"""The bot's picture: it goes out with every vCard, in base64, and XEP-0153 §4 asks for no more."""
+
+CONTACTS = 20_000
+CONTACT_REQUESTS = 1_000
+RESOURCES = 32
+STATUS_CHARACTERS = 200
+"""People in the bot's contact list, some 300 bytes each; wishes to be in it that wait to be written down; of one person
+the resources, and the characters of a status, that are remembered."""
+
+STATUS_SECONDS = 30.0
+PROBE_SECONDS = 5.0
+"""How often the bot's status text may change: it goes out to everybody who sees it. How long a person's server may take
+to say whether he is there, before he is taken to be offline: some say nothing then."""
+
+REQUESTS_AT_ONCE = 256
+"""Requests of others that are being answered; more are told to wait."""
+
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 
 HTTP_BODY_BYTES = 16 * MIB

@@ -32,11 +32,12 @@ _Factory = TypeVar("_Factory")
 
 
 class Command(NamedTuple):
-    """A word that people can say to the bot: declared once, with its help; what serves it comes with the bot."""
+    """A word that people can say to the bot: declared once, with its help; `bot/command.py` has the rest."""
 
     name: str
     help: str
     run: Callable[..., Any]
+    more: Mapping[str, Any] = {}
 
 
 class Registry:
@@ -60,9 +61,10 @@ class Registry:
         """Offer a station; routes name it in `via`. One is made for each station, so each has a state of its own."""
         _take(self.analyzers, "analyzer", name, make)
 
-    def command(self, name: str, help: str, run: Callable[..., Any]) -> None:  # noqa: A002  # as every command line says
-        """Offer a word for people."""
-        _take(self.commands, "command", name, Command(name, help, run))
+    def command(self, name: str, help: str, run: Callable[..., Any], **more: Any) -> None:  # noqa: A002  # as ever
+        """Offer a word for people: `await run(desk, asker, values)` is the answer. `more` may say who may (`action`),
+        its `arguments`, `example` and `aliases`, as `xmppbus.bot.command.Command` has them."""
+        _take(self.commands, "command", name, Command(name, help, run, more))
 
 
 def _take(offered: dict[str, _Factory], kind: str, name: str, make: _Factory) -> None:

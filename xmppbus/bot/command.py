@@ -6,13 +6,19 @@ A command takes values and returns values; how they look in a chat or a form is 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from xmppbus.bot.access import Action
+from xmppbus.errors import PluginInvalid
+from xmppbus.plugins import Registry
+
 if TYPE_CHECKING:
-    from xmppbus.bot.access import Action
     from xmppbus.bot.desk import Desk
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class Kind(enum.Enum):
@@ -33,12 +39,16 @@ class Kind(enum.Enum):
 
 
 class Argument(NamedTuple):
-    """One argument of a command. Optional ones come last; the value of one that is not given is None."""
+    """One argument of a command. The value of an optional one that is not given is None.
+
+    `choices` are the words that one of kind WORD can be.
+    """
 
     name: str
     kind: Kind
     help: str
     required: bool = True
+    choices: tuple[str, ...] = ()
 
 
 class Place(enum.Enum):
@@ -61,6 +71,18 @@ class Asker(NamedTuple):
     room: str = ""  # the room's bare JID
     nick: str = ""
     full: str = ""  # where the answer goes
+    in_room: str = ""  # the affiliation with the room (XEP-0045 §5.2), where the room tells it
+    replies_to: str = ""  # the id of the message of ours that this is a reply to (XEP-0461)
+
+    @property
+    def who(self) -> tuple[str, str, str]:
+        """Names the asker in this place: two people, or one person in two places, never share a state."""
+        return self.place.value, self.room, self.jid or self.full
+
+    @property
+    def subscriber(self) -> str:
+        """Whose subscriptions the asker speaks of: the room's when it is said there, else his own."""
+        return self.room if self.place is Place.ROOM else self.jid
 
 
 class Table(NamedTuple):
@@ -94,7 +116,36 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     example: str = ""
     aliases: tuple[str, ...] = field(default=())
+    said_only: bool = False  # it makes no sense as a form
 
 
 class Unusable(Exception):
-    """What was said can't be used; the text says how to mend it."""
+    """What was said can't be used; the text says how to mend it. `left` is how much of the line was not yet read."""
+
+    def __init__(self, text: str, left: int = 0) -> None:
+        super().__init__(text)
+        self.left = left
+
+
+def commands_of(registry: Registry) -> dict[str, Command]:
+    """Everything that is registered, by name. Raises `PluginInvalid` for what is no command."""
+    found: dict[str, Command] = {}
+    for name, offered in registry.commands.items():
+        try:
+            more = {"action": Action.READ, **offered.more}
+            found[name] = Command(name, offered.help, _answering(offered.run), Action(more.pop("action")), **more)
+        except (TypeError, ValueError) as error:
+            raise PluginInvalid(f"the command {name!r} can't be used: {error}") from error
+        if not _NAME.fullmatch(name):
+            raise PluginInvalid(f"the command {name!r} should be one word of small letters, digits, `_` and `-`")
+    return found
+
+
+def _answering(run: Callable[..., Any]) -> Run:
+    """A plugin's command may answer with a text alone."""
+
+    async def answering(desk: Desk, asker: Asker, values: Values) -> Answer:
+        answer = await run(desk, asker, values)
+        return answer if isinstance(answer, Answer) else Answer(str(answer or ""))
+
+    return answering

@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
+from xmppbus.bot.access import Action, Affiliation, Affiliations, may
+from xmppbus.bot.command import Asker, Command, Place, commands_of
+from xmppbus.bot.confirming import Confirming
+from xmppbus.bot.pages import Pages
 from xmppbus.house import House
 from xmppbus.interfaces import Accept
-
-if TYPE_CHECKING:
-    from xmppbus.bot.access import Affiliation
-    from xmppbus.bot.command import Asker, Command
+from xmppbus.options import BotOptions
+from xmppbus.people.store import People
 
 
 @dataclass
 class Desk:
-    """Shared by all commands. Nothing in it belongs to one asker."""
+    """Shared by all commands. What belongs to one asker is in `pages` and `confirming`, by `asker.who`."""
 
     house: House
     accept: Accept  # the one way in
+    options: BotOptions
     commands: Mapping[str, Command]
+    affiliations: Affiliations
+    pages: Pages
+    confirming: Confirming
     zone: tzinfo
+
+    @property
+    def people(self) -> People:
+        """What is kept of people."""
+        return self.house.people
 
     def now(self) -> datetime:
         """The house's clock, in UTC."""
@@ -30,4 +41,38 @@ class Desk:
 
     def affiliation(self, asker: Asker) -> Affiliation:
         """What the asker is to the bot."""
-        raise NotImplementedError(asker)
+        return self.affiliations.of(asker.jid, asker.room, asker.in_room)
+
+    def may(self, asker: Asker, action: Action) -> bool:
+        """Whether the asker may do that."""
+        return may(self.affiliation(asker), action)
+
+    def commands_for(self, asker: Asker) -> dict[str, Command]:
+        """What the asker may say, by name."""
+        affiliation = self.affiliation(asker)
+        return {name: command for name, command in self.commands.items() if may(affiliation, command.action)}
+
+    def clock_time(self, moment: datetime) -> str:
+        """A moment for people, in the bot's zone: the time alone when it is today's, else with its day."""
+        local, today = moment.astimezone(self.zone), self.now().astimezone(self.zone).date()
+        return local.strftime("%H:%M" if local.date() == today else "%Y-%m-%d %H:%M")
+
+
+def open_desk(house: House, accept: Accept, options: BotOptions) -> Desk:
+    """The desk of a house with a bot. Raises `PluginInvalid`."""
+    rooms = {room.jid: {str(name): str(each) for name, each in room.affiliations.items()} for room in options.rooms}
+    return Desk(
+        house=house,
+        accept=accept,
+        options=options,
+        commands=commands_of(house.registry),
+        affiliations=Affiliations(options.affiliations, rooms),
+        pages=Pages(house.clock),
+        confirming=Confirming(house.clock),
+        zone=ZoneInfo(options.time_zone),
+    )
+
+
+def is_public(asker: Asker) -> bool:
+    """Whether everybody in a room reads the answer."""
+    return asker.place is Place.ROOM
