@@ -1,0 +1,204 @@
+"""Everybody who listens: subscriptions and what we know of persons, in memory for each event, and kept in the journal.
+
+The whole house shares one (`house.audience`): whatever changes here counts for the next event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from xmppbus import limits
+from xmppbus.errors import Code, Refused
+from xmppbus.event import Event
+from xmppbus.interfaces import Clock
+from xmppbus.journal import Entry
+from xmppbus.people.holding import muted
+from xmppbus.people.interests import Interests
+from xmppbus.people.model import Incident, Mute, Person, Subscription
+from xmppbus.people.store import People
+from xmppbus.people.telling import is_retraction, key_of
+from xmppbus.route import Routes, Target
+
+CHAT, ROOM, DIGEST = "chat", "room", "digest"
+"""The outputs that reach people; a place of theirs is a bare JID."""
+
+
+class Audience:
+    """Loaded with `open()`; then looking costs nothing, and changing returns after the commit."""
+
+    def __init__(self, store: People, routes: Routes, clock: Clock) -> None:
+        self._store = store
+        self._routes = routes
+        self._clock = clock
+        self._persons: dict[str, Person] = {}
+        self._turn = asyncio.Lock()  # each change is in memory in the order in which it is on disk
+        self.interests = Interests()
+
+    async def open(self) -> None:
+        """Read what is kept."""
+        self.interests = Interests(await self._store.subscriptions())
+        self._persons = {each.jid: each for each in await self._store.persons()}
+
+    # --- who wants what -----------------------------------------------------------------------------------------------
+
+    async def subscribe(self, subscription: Subscription) -> Subscription:
+        """Keep it, with an id; one of the same owner and pattern is replaced. `Refused` beyond the limits."""
+        async with self._turn:
+            kept = await self._store.subscribe(subscription)
+            self.interests.add(kept)
+        self._wake(kept.owner)
+        return kept
+
+    async def unsubscribe(self, owner: str, pattern: str | None = None) -> list[Subscription]:
+        """Forget an owner's subscription to that pattern (to everything, without one), and what waits because of it.
+        Returns those that there were."""
+        async with self._turn:
+            found = [each for each in self.interests.of(owner) if pattern is None or each.pattern == pattern]
+            if not found:
+                return []
+            await self._store.unsubscribe([each.id for each in found])
+            for each in found:
+                self.interests.remove(owner, each.pattern)
+        for output in (CHAT, ROOM, DIGEST):
+            await self._drop_unwanted(Target(output, owner))
+        return found
+
+    async def _drop_unwanted(self, target: Target) -> None:
+        """What waits there, and neither another subscription wants, nor a route sends, nor mends a copy."""
+        while waiting := await self._store.waiting(target, limits.WAITING_LOOKED_AT):
+            unwanted = [each.sequence for each in waiting if not await self._is_wanted(target, each)]
+            if not unwanted:
+                break
+            await self._store.drop_waiting(target, unwanted)
+            if len(waiting) < limits.WAITING_LOOKED_AT:
+                break
+
+    async def _is_wanted(self, target: Target, entry: Entry) -> bool:
+        event, jid = entry.event, target.place
+        if is_retraction(event) or self._is_routed(target, event):
+            return True
+        key = key_of(event)
+        incident = await self._store.incident(key) if key else None
+        if incident is not None:
+            copy = (await self._store.copies([(key, jid)])).get((key, jid))
+            if copy is not None and copy.episode == incident.episode:
+                return True
+        return any(each.owner == jid for each in self.matching(event, incident))
+
+    def _is_routed(self, target: Target, event: Event) -> bool:
+        """Whether the config sends it there, whatever anybody has subscribed to."""
+        names = {target} if target.output != DIGEST else {Target(CHAT, target.place), Target(ROOM, target.place)}
+        return any(
+            route.match.matches(event)
+            and any(
+                Target(address.output, address.place or event.type) in names
+                for addresses in (route.to, *route.escalate)
+                for address in addresses
+            )
+            for route in self._routes
+        )
+
+    def matching(self, event: Event, incident: Incident | None = None) -> list[Subscription]:
+        """The most urgent of each owner's subscriptions that want an event.
+
+        One of an incident concerns whoever wanted to hear of it when it was worse: its end has no severity to speak of.
+        """
+        if incident is None:
+            return self.interests.matching(event)
+        severities = dict.fromkeys((event.severity, incident.severity, incident.worst))
+        return self.interests.matching_any(event.type, severities)
+
+    # --- persons ------------------------------------------------------------------------------------------------------
+
+    def person(self, jid: str) -> Person:
+        """What we know of a bare JID."""
+        return self._persons.get(jid) or Person(jid=jid)
+
+    def persons(self) -> list[Person]:
+        """Everybody of whom something is kept."""
+        return list(self._persons.values())
+
+    async def keep(self, person: Person) -> None:
+        """Keep it in the place of what was kept of the same JID. `Refused` beyond `limits.PERSONS`.
+
+        To change a part of what is known, and nothing that is being changed meanwhile, use `alter`."""
+        async with self._turn:
+            await self._keep(person)
+        self._wake(person.jid)
+
+    async def alter(self, jid: str, **changes: Any) -> Person:
+        """Change some fields of what is known of a JID."""
+        async with self._turn:
+            person = replace(self.person(jid), **changes)
+            if person != self.person(jid):
+                await self._keep(person)
+        self._wake(jid)
+        return person
+
+    async def forget(self, jid: str) -> None:
+        """Forget a person, but not its subscriptions."""
+        async with self._turn:
+            await self._keep(Person(jid=jid))
+
+    async def _keep(self, person: Person) -> None:
+        if person == Person(jid=person.jid):
+            if self._persons.pop(person.jid, None):
+                await self._store.forget_person(person.jid)
+            return
+        await self._store.keep_person(person)
+        self._persons[person.jid] = person
+
+    async def suspend(self, jid: str, why: str) -> Person:
+        """Send it nothing until `resume`."""
+        return await self.alter(jid, suspended=why)
+
+    async def resume(self, jid: str) -> Person:
+        """Send it again what it has subscribed to, from now on."""
+        return await self.alter(jid, suspended="", bounces=0)
+
+    # --- mutes --------------------------------------------------------------------------------------------------------
+
+    async def mute(self, jid: str, mute: Mute) -> Person:
+        """Keep something from a person for a while; a mute of the same pattern or key is replaced."""
+        async with self._turn:
+            kept = [each for each in self._mutes(jid) if (each.pattern, each.key) != (mute.pattern, mute.key)]
+            if len(kept) >= limits.MUTES_OF_ONE:
+                raise Refused(Code.TOO_MANY, f"{len(kept)} mutes are the most; take one back with `unmute`")
+            person = replace(self.person(jid), mutes=(*kept, mute))
+            await self._keep(person)
+        return person
+
+    async def unmute(self, jid: str, pattern: str = "", key: str = "") -> list[Mute]:
+        """Take back the mute of a pattern or a key; without either, all. Returns those that there were."""
+        async with self._turn:
+            mutes = self._mutes(jid)
+            gone = [each for each in mutes if (each.pattern, each.key) == (pattern, key) or not (pattern or key)]
+            if gone:
+                left = tuple(each for each in mutes if each not in gone)
+                await self._keep(replace(self.person(jid), mutes=left))
+        self._wake(jid)
+        return gone
+
+    def _mutes(self, jid: str) -> Sequence[Mute]:
+        """Those that are not over."""
+        now = self._clock()
+        return [each for each in self.person(jid).mutes if each.until is None or now < each.until]
+
+    def muted(
+        self, jid: str, event: Event, incident: Incident | None = None, now: datetime | None = None
+    ) -> Mute | None:
+        """The mute that keeps an event from a JID; None: it may be told."""
+        person = self._persons.get(jid)
+        if person is None or not person.mutes:
+            return None
+        types = (event.type, incident.type) if incident else (event.type,)
+        return muted(person, types, event.get("key") or "", now or self._clock())
+
+    def _wake(self, jid: str) -> None:
+        """What was held is looked at anew: the reason may be gone."""
+        self._store.wake(Target(DIGEST, jid))
