@@ -269,7 +269,9 @@ class BrowserClient:
 
     async def close_commands(self) -> None:
         """Close the window that `commands()` opened."""
-        await self.page.locator(".modal.show .modal-header .btn-close").click()
+        close = self.page.locator(".modal-content", has=self._commands).get_by_role("button", name="Close").last
+        await close.click()
+        await close.wait_for(state="hidden")
 
     @property
     def _commands(self) -> Locator:
