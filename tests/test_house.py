@@ -15,11 +15,12 @@ ROOT = Path(__file__).parents[1]
 CODE = sorted([*ROOT.glob("xmppbus/**/*.py"), *ROOT.glob("plugins/**/*.py")])
 EVERYTHING = sorted([*CODE, *ROOT.glob("tests/**/*.py")])
 WIRING = {"config", "options", "paths", "listening", "app", "web", "house", "__main__"}
-CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in WIRING]
+TABLE = ROOT / "xmppbus/limits.py"  # all bounds stand in one file, however many there are: it is looked up, not read
+CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in WIRING and path != TABLE]
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "xmppbus", "plugins", "tests", "docker-compose.yml", "docs"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 UNITS = {"KIB", "MIB", "GIB"}
-FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 1_950
+FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 1_680
 
 
 def tracked() -> list[str]:
@@ -47,7 +48,7 @@ def test_the_core_is_readable_in_an_afternoon() -> None:
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_and_no_function_is_long(path: Path) -> None:
     """A file is one room, a function one thought."""
-    assert len(path.read_text().splitlines()) <= FILE_LINES
+    assert path == TABLE or len(path.read_text().splitlines()) <= FILE_LINES
     long = [node.name for node in functions(path) if (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES]
     assert not long
 
