@@ -18,7 +18,7 @@ class Shape(enum.Enum):
 
     EVENT = "event"  # the event itself
     STATE = "state"  # how its incident stands
-    RISE = "rise"  # in one line: that its incident is worse than the JID was told
+    LINE = "line"  # the same in a line, because it has to be noticed: clients need not notify of a correction
     END = "end"  # how an earlier episode of its incident ended
     RETRACTION = "retraction"  # that a message is taken back
 
@@ -43,8 +43,8 @@ class Told(NamedTuple):
 NOTHING = Told()
 _PLAIN = Told((Saying(Shape.EVENT, 0),))
 
-FRESH_ATTEMPT = 2
-"""So much is added to the revisions of a delivery's messages when they have bounced and are sent anew."""
+_MESSAGES = 2
+"""How many messages one telling comes to at most: revisions of different tellings are as far apart."""
 
 
 def key_of(event: Event) -> str:
@@ -83,15 +83,17 @@ def tell(
     """What a JID is told. `incident` is what the event names, as it stands now, and `copy` what the JID has of it.
     One that is older than the event was not changed by it: whoever has no copy gets an event like any other.
 
-    `revision` is above 0 for a fresh attempt. Without `corrects` its clients would not correct the copy (XEP-0308 has
-    them correct the last message from one full JID only), so it is told in a new message, and only what matters.
+    `revision` is above 0 when it is to be told again. Without `corrects` its clients would not correct the copy (XEP-0308
+    has them correct the last message from one full JID only), so it is told in a new message, and only what matters.
     """
     if incident is None:
         return _PLAIN if not revision else Told((Saying(Shape.EVENT, revision),))
     if copy is None or not copy.message_id:
         return _opened(delivery, jid, incident, revision)
     if copy.episode == incident.episode:
-        return _changed(incident, copy, revision) if corrects else _said(delivery, incident, copy, revision)
+        if corrects:
+            return _changed(incident, copy, revision)
+        return _said(delivery, incident, copy, revision)
     if _is_end_of_another(delivery, incident):
         return _ended(delivery, copy, revision, corrects=corrects)
     return _opened(delivery, jid, incident, revision)
@@ -101,7 +103,7 @@ def take_back(messages: Sequence[Message], copies: Sequence[Copy]) -> Told:
     """Take back what a JID was sent of an entry. `copies` are the JID's copies of their incidents: one that is taken
     back can't be corrected any more."""
     sayings = [
-        Saying(Shape.RETRACTION, each.revision, each.key if each.revision % FRESH_ATTEMPT == 0 else "", "", each.id)
+        Saying(Shape.RETRACTION, each.revision, each.key if each.revision % _MESSAGES == 0 else "", "", each.id)
         for each in messages
         if not each.bounced
     ]
@@ -110,15 +112,10 @@ def take_back(messages: Sequence[Message], copies: Sequence[Copy]) -> Told:
     return Told(tuple(sayings), copy)
 
 
-def next_revision(messages: Sequence[Message]) -> int:
-    """The revision of a delivery that is made again, by what was sent of its event to the JID before: the same ids
-    while nothing bounced, else new ones."""
-    newest = max(messages, key=lambda each: each.revision, default=None)
-    if newest is None:
-        return 0
-    first = newest.revision - newest.revision % FRESH_ATTEMPT
-    bounced = any(each.bounced for each in messages if each.revision >= first)
-    return first + FRESH_ATTEMPT if bounced else first
+def revision_of(delivery: Delivery) -> int:
+    """The revision of what a delivery is told with. One that was put back to waiting is told with new ids, or nobody
+    would see it; its own id is new then, and the same after a crash."""
+    return delivery.id * _MESSAGES if delivery.again else 0
 
 
 def _opened(delivery: Delivery, jid: str, incident: Incident, revision: int) -> Told:
@@ -131,13 +128,15 @@ def _opened(delivery: Delivery, jid: str, incident: Incident, revision: int) -> 
 
 
 def _changed(incident: Incident, copy: Copy, revision: int) -> Told:
-    if copy.sequence >= incident.sequence:
+    if copy.sequence >= incident.sequence and not revision:
         return NOTHING
     sayings = [Saying(Shape.STATE, revision, incident.key, copy.message_id)]
     changed = copy._replace(sequence=incident.sequence)
-    if _is_worse(incident, copy):
+    is_worse = _is_worse(incident, copy)
+    if is_worse or (revision and incident.status is not Status.RESOLVED):
         # Not from the incident's resource: the correctable message stays the last one there.
-        sayings.append(Saying(Shape.RISE, revision + 1))
+        sayings.append(Saying(Shape.LINE, revision + 1))
+    if is_worse:
         changed = changed._replace(severity=incident.severity)
     return Told(tuple(sayings), changed)
 
@@ -146,7 +145,8 @@ def _said(delivery: Delivery, incident: Incident, copy: Copy, revision: int) -> 
     """The same in a new message. That it fires once more is not worth one."""
     event = delivery.event
     is_repeat = event.get("status") == Status.FIRING and event.type != UNACKNOWLEDGED
-    if copy.sequence >= incident.sequence or (is_repeat and not _is_worse(incident, copy)):
+    is_known = copy.sequence >= incident.sequence or (is_repeat and not _is_worse(incident, copy))
+    if is_known and not revision:
         return NOTHING
     return _opened(delivery, copy.jid, incident, revision)
 
