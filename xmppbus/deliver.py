@@ -149,7 +149,8 @@ class Deliverer:
         text = outcome.text or what.advice
         if what.about is About.US and outcome.condition != "bug":
             # The connection has a backoff of its own, and the output says when it is ready again.
-            return Stop(what.name, text, self._attempts.get(run.place, 0), self._retry.first * self._dice())
+            seconds = outcome.retry_after or self._retry.first * self._dice()
+            return Stop(what.name, text, self._attempts.get(run.place, 0), seconds)
         attempts = self._attempts[run.place] = self._attempts.get(run.place, 0) + 1
         seconds = self._retry.decide(attempts, self._dice, outcome.retry_after)
         log.warning("%s: %s is stopped: %s %s", self.output, run.place, outcome.condition, outcome.text)

@@ -82,6 +82,7 @@ _CONDITIONS = (
     Condition("unexpected-request", Kind.WAIT, _P, "The server did not expect this; it waits."),
     Condition("not-connected", Kind.WAIT, _U, "There is no connection to the server; `xmppbus status` says why."),
     Condition("timeout", Kind.WAIT, _U, "No answer came; whether it was stored is looked up before it is sent again."),
+    Condition("held", Kind.WAIT, _U, "It waits for its time; whoever it is for wants it so."),
     Condition("bug", Kind.WAIT, _U, "The output raised an exception; see the log, and report it."),
 )
 CONDITIONS = {each.name: each for each in _CONDITIONS}

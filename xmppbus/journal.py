@@ -99,6 +99,7 @@ class Outcome(NamedTuple):
 
 DELIVERED = Outcome(Verdict.DELIVERED)
 UNSENT = Outcome(Verdict.UNSENT)
+HELD = "held"  # the condition of a place that is stopped although nothing is wrong
 
 
 class Settled(NamedTuple):
@@ -186,6 +187,9 @@ class Journal(Protocol):
         Waiting stays whatever is not delivered or dead. `stop` stops the place; without it the place is due at once.
         A run whose claim is void changes nothing, onward deliveries included.
         """
+
+    async def settle_many(self, settled: Sequence[tuple[Run, Sequence[Settled], Stop | None]]) -> None:
+        """Settle many runs and end their claims, in one commit."""
 
     async def read(self, after: int, limit: int, match: Sequence[Match] = ()) -> list[Entry]:
         """Entries after a sequence, oldest first, that match any of `match` (all when there is none)."""

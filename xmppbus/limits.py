@@ -166,10 +166,12 @@ measured with; more than a hundred of one owner is a program's. Beyond the other
 first, and a chain of calls is not begun."""
 
 ONWARD_SLICE = 2_000
+WIDE_DELIVERIES = 100
 LOOK_BACK_EVENTS = 50_000
 TYPES_EVENTS = 500_000
 TYPES_SECONDS = 3600.0
-"""Deliveries that one commit makes for an event of many: an append behind it waits some 20 ms. Entries looked at for
+"""Deliveries that one commit makes or forgets for an event of many: an append behind it waits some 20 ms; an event of
+more than a hundred is one. Entries looked at for
 what a person asks, 50 ms of work; to count the types, once in so long, in slices; what came since is added."""
 
 # --- XMPP -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,17 @@ _ENTRIES = Insertion("INSERT INTO entry (sequence, item_id, accepted, checksum, 
 _DELIVERIES = Insertion("INSERT INTO delivery (id, sequence, place)", 3)
 _ONWARD = Insertion("INSERT OR IGNORE INTO delivery (id, sequence, place)", 3)
 
+_PLACES = Insertion("INSERT INTO place (id, output, address)", 3)
+
 SQL = queries.load("writing")
+
+_PEOPLE = ("chat", "digest")
+"""Outputs whose places are people."""
+
+
+def most_places(output: str) -> int:
+    """How many places an output may have."""
+    return limits.PEOPLE_PLACES if output in _PEOPLE else limits.NODES
 
 
 @dataclass(slots=True)
@@ -100,6 +110,10 @@ class Ledger:
         """One statement of `sql/writing.sql`."""
         return self.connection.execute(SQL[name], parameters)
 
+    def place_of(self, target: Target) -> int:
+        """The number of a place; 0 when there is none."""
+        return self._places.get(target, 0)
+
     # --- accepting ----------------------------------------------------------------------------------------------------
 
     def check_places(self, events: Iterable[Routed]) -> None:
@@ -111,17 +125,24 @@ class Ledger:
 
     def _make_places(self, targets: list[Target]) -> None:
         for output, more in Counter(target.output for target in targets).items():
-            if self._per_output[output] + more > limits.NODES:
+            if self._per_output[output] + more > most_places(output):
                 raise Refused(
                     Code.NODES,
-                    f"{output} has {self._per_output[output]} places of at most {limits.NODES}; "
-                    "use fewer types, and put what varies into subject or data",
+                    f"{output} has {self._per_output[output]} places of at most {most_places(output)}; "
+                    + (
+                        "let fewer subscribe"
+                        if output in _PEOPLE
+                        else "use fewer types, and put what varies into subject or data"
+                    ),
                 )
-        for target in targets:
-            place = self.execute("make_place", target).lastrowid or 0
+        first = self.execute("highest_place").fetchone()[0] + 1
+        values: list[Any] = []
+        for place, target in enumerate(targets, first):
+            values += (place, *target)
             self._places[target] = place
             self._per_output[target.output] += 1
             self.effects.places.append((place, target))
+        _PLACES.write(self.connection, values)
 
     def append(self, events: Sequence[Routed]) -> list[Appended]:
         """Keep events whose places exist. One answer each, in order."""
@@ -179,6 +200,15 @@ class Ledger:
             self.effects.newest = entries[-7]
         return found
 
+    def settle_delivered(self, deliveries: list[int]) -> list[int]:
+        """Those of some deliveries, of any places, that waited, and are delivered now."""
+        packed = str(deliveries)
+        settled = self.execute("settle_many", (self.moment, packed)).rowcount if deliveries else 0
+        if settled == len(deliveries):
+            return deliveries
+        # Whoever waits is delivered now; one that is gone was dropped while it was on its way.
+        return [id_ for (id_,) in self.execute("deliveries_there", (packed,))]
+
     # --- going on -----------------------------------------------------------------------------------------------------
 
     def deliver(self, onward: Sequence[tuple[int, Target]]) -> int:
@@ -191,10 +221,11 @@ class Ledger:
             rows += (delivery, sequence, self._places[target])
         self.counts.delivery += len(onward)
         made = _ONWARD.write(self.connection, rows)
-        all_made = made == len(onward)
-        for at in range(0, len(rows), 3):
-            if all_made or self.execute("delivery_exists", (rows[at],)).fetchone():
-                self.effects.waiting[rows[at + 2]] += 1
+        if made == len(onward):
+            self.effects.waiting.update(rows[2::3])
+        else:
+            there = self.execute("deliveries_made", (rows[0], rows[-3])).fetchall()
+            self.effects.waiting.update(place for (place,) in there)
         return made
 
     def wait_again(self, deliveries: Iterable[tuple[int, int]]) -> int:
@@ -214,9 +245,16 @@ class Ledger:
     def prune(self, sequences: str) -> int:
         """Forget those of some entries (a JSON array) all of whose deliveries were delivered; how many they were."""
         pruned = self.execute("prune_entries", {"sequences": sequences}).rowcount
-        self.execute("prune_deliveries", {"sequences": sequences})
+        for name in ("prune_deliveries", "prune_messages", "prune_escalations"):
+            self.execute(name, {"sequences": sequences})
         self.effects.entries -= pruned
         return pruned
+
+    def narrow(self, sequence: int) -> bool:
+        """Forget a slice of what was delivered of an entry that went to many; True when nothing of it is left."""
+        slice_ = {"sequence": sequence, "most": limits.ONWARD_SLICE}
+        left = [self.execute(f"narrow_{what}", slice_).rowcount for what in ("deliveries", "messages")]
+        return max(left) < limits.ONWARD_SLICE
 
     def prune_names(self, most: int) -> int:
         """Forget the oldest names of entries that are forgotten."""

@@ -16,7 +16,7 @@ from xmppbus.stores import queries
 from xmppbus.stores.ledger import Counts
 from xmppbus.stores.reserve import Reserve
 
-SCHEMAS = 1
+SCHEMAS = 2
 _APPLICATION = 0x78627573  # "xbus": what `file journal.db` shows
 
 LOST = "lost"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -94,9 +94,45 @@ class Settlement(Operation):
         return delivered, dead
 
     @property
+    def is_plain(self) -> bool:
+        """Whether all there is to write is that deliveries were delivered: those in `taken`."""
+        return not (self.dead or self.stopped or self.onward or self.events)
+
+    @property
     def has_work(self) -> bool:
         """Whether anything is to be written."""
         return bool(self.delivered or self.dead or self.stopped or self.onward or self.events)
+
+
+@dataclass(slots=True)
+class Settlements(Operation):
+    """Outcomes of many runs; what was delivered is written in one statement, however many places it is."""
+
+    each: list[Settlement] = field(default_factory=list)
+    weight: int = 1
+    future: asyncio.Future[list[tuple[int, int]]] = field(init=False)
+
+    def add(self, settlement: Settlement) -> None:
+        """One more run."""
+        self.each.append(settlement)
+        self.weight += settlement.weight
+
+    def write(self, ledger: Ledger) -> list[tuple[int, int]]:
+        """For each run how many became delivered and how many dead."""
+        plain = {
+            id_: index for index, settlement in enumerate(self.each) if settlement.is_plain for id_ in settlement.taken
+        }
+        found = [(0, 0) if each.is_plain else each.write(ledger) for each in self.each]
+        for id_ in ledger.settle_delivered(list(plain)):
+            settlement = self.each[plain[id_]]
+            ledger.effects.waiting[settlement.claim.place.id] -= 1
+            found[plain[id_]] = found[plain[id_]][0] + 1, 0
+        return found
+
+    def tell(self, settled: Callable[[Settlement, Any], None], result: Any) -> None:
+        """Say of each run what became of it, which is the same for all if nothing was written."""
+        for index, settlement in enumerate(self.each):
+            settled(settlement, result if isinstance(result, Exception) else result[index])
 
 
 def _tell_conflict(routed: Routed, appended: Appended) -> None:
@@ -208,6 +244,19 @@ class Prune(Operation):
         if self.names:
             ledger.prune_names(self.names)
         return pruned, ledger.used_bytes()
+
+
+@dataclass(slots=True)
+class Narrow(Operation):
+    """Forget a slice of what was delivered of an entry that went to many and is about to be forgotten."""
+
+    sequence: int
+    future: asyncio.Future[bool] = field(init=False)
+    weight: int = limits.ONWARD_SLICE
+
+    def write(self, ledger: Ledger) -> bool:
+        """True when nothing of it is left."""
+        return ledger.narrow(self.sequence)
 
 
 @dataclass(slots=True)

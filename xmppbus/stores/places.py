@@ -9,14 +9,14 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 
-from xmppbus.journal import Stop
+from xmppbus.journal import HELD, Stop
 from xmppbus.route import Target
 
 
 class Place:
     """One place of one output: how much waits there, and why it takes nothing at the moment, if it does not."""
 
-    __slots__ = ("claimed", "due", "id", "queued", "stop", "target", "waiting")
+    __slots__ = ("claimed", "due", "id", "queued", "stop", "target", "waiting", "woken")
 
     def __init__(self, id: int, target: Target) -> None:  # noqa: A002  # the row's own name
         self.id = id
@@ -26,6 +26,11 @@ class Place:
         self.queued = False  # it has its one entry in a turn or among the stopped
         self.due = 0.0
         self.stop: Stop | None = None
+        self.woken = False  # while it was claimed: whoever works it may not have seen why
+
+    def __lt__(self, other: Place) -> bool:
+        """For those that are due in the same instant."""
+        return self.id < other.id
 
     def stop_at(self, now: float) -> Stop | None:
         """The stop with the seconds that are left of it."""
@@ -45,7 +50,16 @@ class _Output:
     def promote(self, now: float) -> None:
         """Let those whose time has come stand in line."""
         while self.stopped and self.stopped[0][0] <= now:
-            self.turn.append(heapq.heappop(self.stopped)[2])
+            due, _, place = heapq.heappop(self.stopped)
+            if place.queued and place.due == due:  # else it was woken meanwhile
+                place.due = 0.0
+                self.turn.append(place)
+
+    def forget_woken(self) -> None:
+        """Drop the entries of places that were woken, once they are most of all."""
+        if len(self.stopped) > 2 * self.places + 64:
+            self.stopped = [entry for entry in self.stopped if entry[2].queued and entry[2].due == entry[0]]
+            heapq.heapify(self.stopped)
 
 
 class Schedule:
@@ -53,6 +67,7 @@ class Schedule:
 
     def __init__(self) -> None:
         self._places: dict[int, Place] = {}
+        self._by_target: dict[Target, Place] = {}
         self._outputs: dict[str, _Output] = {}
         self.waiting = 0
 
@@ -67,7 +82,7 @@ class Schedule:
 
     def create(self, id: int, target: Target) -> None:  # noqa: A002  # the row's own name
         """A new place, where nothing waits yet."""
-        self._places[id] = Place(id, target)
+        self._places[id] = self._by_target[target] = Place(id, target)
         self._outputs.setdefault(target.output, _Output()).places += 1
 
     def forget(self, place: int) -> None:
@@ -75,12 +90,21 @@ class Schedule:
         found = self._places.pop(place, None)
         if found:
             self._outputs[found.target.output].places -= 1
+            if self._by_target.get(found.target) is found:
+                del self._by_target[found.target]
+
+    def find(self, target: Target) -> Place | None:
+        """The place of a target; None when there is none."""
+        return self._by_target.get(target)
 
     def add(self, place: int, deliveries: int) -> None:
         """More waits there, or (negative) less."""
         found = self._places[place]
         found.waiting += deliveries
         self.waiting += deliveries
+        if found.waiting <= 0 and found.stop and found.stop.condition == HELD:
+            self.wake(found)
+            self.answered(found)
         self._enqueue(found)
 
     def take(self, output: str, most: int, now: float) -> list[Place]:
@@ -95,6 +119,7 @@ class Schedule:
             place.queued = False
             if place.waiting > 0 and not place.claimed:
                 place.claimed = True
+                place.woken = False
                 taken.append(place)
         return taken
 
@@ -113,7 +138,7 @@ class Schedule:
     def stop(self, place: Place, stop: Stop, now: float) -> None:
         """Let a place take nothing for `stop.seconds`."""
         place.stop = stop
-        place.due = now + max(0.0, stop.seconds)
+        place.due = 0.0 if place.woken else now + max(0.0, stop.seconds)
 
     def answered(self, place: Place) -> None:
         """The place took something: it is no longer stopped."""
@@ -123,6 +148,16 @@ class Schedule:
     def due_now(self, place: Place) -> None:
         """Try a place at its next turn; what stopped it stays known until it has answered."""
         place.due = 0.0
+
+    def wake(self, place: Place) -> None:
+        """Let a place that is stopped be due now. One that is claimed is due as soon as the claim ends."""
+        place.woken = place.claimed
+        if place.due > 0.0:
+            place.due = 0.0
+            if place.queued:
+                place.queued = False  # its entry among the stopped is void
+                self._enqueue(place)
+                self._outputs[place.target.output].forget_woken()
 
     def next_due(self, now: float) -> float | None:
         """When the next place that is stopped now will be due; None when there is none."""

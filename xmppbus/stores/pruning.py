@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from xmppbus import limits
-from xmppbus.stores.ledger import Counts
-from xmppbus.stores.operations import Prune, PrunePlaces
+from xmppbus.stores.ledger import Counts, most_places
+from xmppbus.stores.operations import Narrow, Prune, PrunePlaces
 from xmppbus.stores.places import Schedule
 from xmppbus.stores.reader import Reader
 from xmppbus.stores.room import EVER, Room
@@ -42,9 +42,12 @@ class Pruner:
     async def _entries(self, before: int, *, tight: bool) -> int:
         pruned, position, end = 0, 0, False
         while not end and (self._room.tight or not tight):
-            sequences, position, end = await self._reader.ask(self._reader.prunable, position, before)
+            sequences, wide, position, end = await self._reader.ask(self._reader.prunable, position, before)
             for part in slices(sequences, limits.PRUNE_EVENTS):
                 if self._room.tight or not tight:
+                    for sequence in wide.intersection(part):
+                        while not await self._writer.submit(Narrow(sequence)):
+                            pass
                     forgotten, self._room.used_bytes = await self._writer.submit(Prune(part, 0))
                     pruned += forgotten
         return pruned
@@ -59,7 +62,8 @@ class Pruner:
     async def _places(self) -> None:
         """Forget places that nothing names any more, once they are so many that the bound on them comes near."""
         numbers = Counter(place.target.output for place in self._schedule)
-        if time.monotonic() < self._places_due or max(numbers.values(), default=0) < limits.NODES * 3 // 4:
+        full = any(number >= most_places(output) * 3 // 4 for output, number in numbers.items())
+        if time.monotonic() < self._places_due or not full:
             return
         self._places_due = time.monotonic() + limits.PRUNE_PLACES_SECONDS
         idle = [(place.id, place.target) for place in self._schedule if place.waiting == 0 and not place.stop]

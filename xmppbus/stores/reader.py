@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from xmppbus import limits
 from xmppbus.errors import JournalFailed
@@ -32,9 +32,13 @@ class Slice(NamedTuple):
 
 
 class Prunable(NamedTuple):
-    """Entries that may be forgotten among those up to `scanned`; `end` when there is no older one."""
+    """Entries that may be forgotten among those up to `scanned`; `end` when there is no older one.
+
+    `wide` are those that have more deliveries than one commit should forget.
+    """
 
     sequences: list[int]
+    wide: set[int]
     scanned: int
     end: bool
 
@@ -63,6 +67,12 @@ class Reader:
         except sqlite3.DatabaseError as error:
             raise JournalFailed(f"the journal can't be read: {error}. Check the disk.") from error
 
+    async def look(
+        self, question: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Ask something else of the connection, in the same way."""
+        return await self.ask(partial(question, self._connection), *args, **kwargs)
+
     def _one(self, name: str, parameters: Any = ()) -> Any:
         return self._connection.execute(SQL[name], parameters).fetchone()
 
@@ -89,7 +99,7 @@ class Reader:
         there, looked_at, scanned, packed = self._one("slice", parameters)
         if not looked_at:
             return Slice([], after, end=True)
-        matching = _Matching(match)
+        matching = Matching(match)
         entries: list[Entry] = []
         for row in packed.split(b"\x1e"):
             fields = rows.entry_fields(row)
@@ -162,15 +172,16 @@ class Reader:
 
 def prunable(connection: sqlite3.Connection, parameters: dict[str, int]) -> Prunable:
     """One slice of the search for what may be forgotten."""
-    looked_at, scanned, oldest, packed = connection.execute(SQL["prunable"], parameters).fetchone()
+    many = {"many": limits.WIDE_DELIVERIES}
+    looked_at, scanned, oldest, *packed = connection.execute(SQL["prunable"], parameters | many).fetchone()
     if not looked_at:
-        return Prunable([], parameters["after"], end=True)
-    sequences = [int(each) for each in packed.split(",")] if packed else []
+        return Prunable([], set(), parameters["after"], end=True)
+    sequences, wide = ([int(each) for each in numbers.split(",")] if numbers else [] for numbers in packed)
     end = looked_at < parameters["limit"] or oldest >= parameters["before"]
-    return Prunable(sequences, scanned, end)
+    return Prunable(sequences, set(wide), scanned, end)
 
 
-class _Matching:
+class Matching:
     """Whether entries match, deciding by type and severity first: most need not be decoded."""
 
     def __init__(self, match: Sequence[Match]) -> None:
@@ -178,6 +189,7 @@ class _Matching:
         self._heads: dict[tuple[bytes, bytes], bool] = {}
 
     def may(self, fields: list[bytes]) -> bool:
+        """Whether the fields of a row (`rows.entry_fields`) leave it open."""
         if not self._match:
             return True
         head = fields[4], fields[5]
@@ -191,4 +203,5 @@ class _Matching:
         return answer
 
     def does(self, entry: Entry) -> bool:
+        """Whether the entry, which may, does match."""
         return not self._match or any(each.matches(entry.event) for each in self._match)

@@ -58,7 +58,10 @@ class Room:
             parameters = {"after": self._pruned_to, "before": EVER, "limit": limits.PRUNE_EVENTS}
             found = prunable(ledger.connection, parameters)
             end, self._pruned_to = found.end, 0 if found.end else found.scanned
-            if found.sequences:
+            for sequence in found.wide:
+                while time.monotonic() < deadline and not ledger.narrow(sequence):
+                    pass
+            if found.sequences and time.monotonic() < deadline:
                 ledger.prune(str(found.sequences))
-                self.used_bytes = ledger.used_bytes()
+            self.used_bytes = ledger.used_bytes()
         return self.used_bytes < self.most_bytes

@@ -22,12 +22,13 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Insertion:
-    """An INSERT of any number of rows, in as few steps as there are powers of two in that number."""
+    """An INSERT of any number of rows, in as few steps as there are powers of two in that number. `tail` is what
+    stands behind the rows."""
 
-    def __init__(self, head: str, columns: int) -> None:
+    def __init__(self, head: str, columns: int, tail: str = "") -> None:
         row = "(" + ",".join("?" * columns) + ")"
         self._columns = columns
-        self._statements = [(size, f"{head} VALUES " + ",".join([row] * size)) for size in _SIZES]
+        self._statements = [(size, f"{head} VALUES " + ",".join([row] * size) + f" {tail}") for size in _SIZES]
 
     def write(self, connection: sqlite3.Connection, values: Sequence[Any]) -> int:
         """Insert rows given as one flat sequence of values; how many were inserted."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xmppbus import limits
 from xmppbus.errors import About, condition
-from xmppbus.journal import Outcome, Run, Settled, Stop, Verdict
+from xmppbus.journal import HELD, Outcome, Run, Settled, Stop, Verdict
 from xmppbus.stores.operations import Claim, Settlement, weight_of
 from xmppbus.stores.places import Place
 
@@ -35,7 +35,7 @@ def sort_out(claim: Claim, settled: Sequence[Settled], *, last: bool, stop: Stop
             expected = index + 1
         elif outcome.verdict is Verdict.DEAD:
             found.dead.append((delivery, *_words(outcome)))
-        elif outcome.verdict is Verdict.STOPPED:
+        elif outcome.verdict is Verdict.STOPPED and outcome.condition != HELD:
             found.stopped.append((delivery, *_words(outcome), _attempts(outcome)))
         found.onward += [(sequence, target) for target in onward]
         found.events += events

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import secrets
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from xmppbus import limits
 from xmppbus.interfaces import Clock
 from xmppbus.journal import (
     Appended,
+    Delivery,
     Entry,
     Fate,
     JournalStatus,
@@ -29,25 +27,24 @@ from xmppbus.journal import (
 )
 from xmppbus.route import Match
 from xmppbus.stores import opening
-from xmppbus.stores.changes import Changes
+from xmppbus.stores.claims import Claims
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import (
     Append,
-    Claim,
     DropDead,
     MoveCursor,
     Replaying,
     RetryDead,
     Settlement,
+    Settlements,
     weight_of,
 )
-from xmppbus.stores.places import Schedule
+from xmppbus.stores.people import SqlitePeople
 from xmppbus.stores.pruning import Pruner, slices
 from xmppbus.stores.reader import Reader
 from xmppbus.stores.reserve import Reserve
 from xmppbus.stores.room import EVER, Room
 from xmppbus.stores.rows import milliseconds, moment_of
-from xmppbus.stores.settling import claim_of, sort_out
 from xmppbus.stores.writer import Done, Writer
 
 
@@ -75,18 +72,14 @@ class SqliteJournal:
         self.most_bytes = most_bytes
         self._clock = clock
         self._lock = opening.Lock(self.path)
-        # Random, so that the number of a claim from before a restart is void.
-        self._numbers = itertools.count(secrets.randbits(48))
-        self._claims: dict[int, Claim] = {}
-        self._schedule = Schedule()
         self._positions: OrderedDict[tuple[int, tuple[Match, ...]], int] = OrderedDict()
-        self._timer: asyncio.TimerHandle | None = None
+        self._claims: Claims
         self._ledger: Ledger
         self._room: Room
         self._writer: Writer
         self._pruner: Pruner
         self._reader: Reader
-        self._changes: Changes
+        self.people: SqlitePeople
 
     # --- lifecycle ----------------------------------------------------------------------------------------------------
 
@@ -96,13 +89,9 @@ class SqliteJournal:
         try:
             reserve = Reserve(self.path.with_name(self.path.name + ".reserve"))
             opened = await asyncio.to_thread(opening.open_writer, self.path, reserve)
-            self._changes = Changes()
+            self._claims = Claims(opened.places, opened.waiting)
             self._ledger = Ledger(opened.connection, opened.counts, opened.places)
             self._room = Room(self.most_bytes, opened.used_bytes)
-            for target, place in opened.places.items():
-                self._schedule.create(place, target)
-            for place, waiting in opened.waiting.items():
-                self._schedule.add(place, waiting)
             self._newest = opened.counts.newest
             self._reader = Reader()
             await self._reader.open(self.path)
@@ -114,7 +103,8 @@ class SqliteJournal:
                 moment=self._moment,
                 committed=self._committed,
             )
-            self._pruner = Pruner(self._reader, self._writer, self._room, opened.counts, self._schedule)
+            self._pruner = Pruner(self._reader, self._writer, self._room, opened.counts, self._claims.schedule)
+            self.people = SqlitePeople(self._writer, self._reader, self._claims, opened.counts)
             self._writer.start()
         except BaseException:
             self._lock.release()
@@ -125,8 +115,7 @@ class SqliteJournal:
         await self._writer.close()
         await self._reader.close()
         self._ledger.connection.close()
-        if self._timer:
-            self._timer.cancel()
+        self._claims.close()
         self._lock.release()
 
     @property
@@ -154,23 +143,16 @@ class SqliteJournal:
 
         A run is bounded by `run`, `limits.RUN_EVENTS` and `limits.RUN_BYTES`. Due places take turns.
         """
-        self._changes.look()
-        taken = self._schedule.take(output, places, self._time())
+        taken = self._claims.take(output, places)
         if not taken:
             return []
-        heads: list[Any] = []
+        heads: list[tuple[Delivery, ...]] = []
         try:
             heads = await self._reader.ask(
                 self._reader.heads, [place.id for place in taken], min(run, limits.RUN_EVENTS)
             )
         finally:
-            for place in reversed(taken[len(heads) :]):
-                self._schedule.put_back(place)
-        runs = []
-        for place, deliveries in zip(taken, heads, strict=False):
-            claimed = Run(next(self._numbers), *place.target, deliveries)
-            self._claims[claimed.claim] = claim_of(claimed, place)
-            runs.append(claimed)
+            runs = self._claims.give(taken, heads)
         return runs
 
     async def settle(
@@ -180,17 +162,24 @@ class SqliteJournal:
 
         A run whose claim is void changes nothing. `Refused` (too-many-nodes) changes nothing either: the claim stays.
         """
-        claim = self._claims.get(run.claim)
+        claim = self._claims.holds(run)
         if claim is None:
             return
-        settlement = sort_out(claim, settled, last=not more, stop=stop)
-        if settlement.last:
-            del self._claims[run.claim]
+        settlement = self._claims.sort_out(claim, settled, last=not more, stop=stop)
         if settlement.has_work:
             await self._writer.submit(settlement)
         else:
-            self._settled(settlement, (0, 0))
-            self._changed()
+            self._claims.settled(settlement, (0, 0))
+            self._claims.changed()
+
+    async def settle_many(self, settled: Sequence[tuple[Run, Sequence[Settled], Stop | None]]) -> None:
+        """Settle many runs and end their claims, in one commit. Runs whose claims are void change nothing."""
+        found = Settlements()
+        for run, outcomes, stop in settled:
+            if claim := self._claims.holds(run):
+                found.add(self._claims.sort_out(claim, outcomes, last=True, stop=stop))
+        if found.each:
+            await self._writer.submit(found)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -199,14 +188,14 @@ class SqliteJournal:
 
         Fewer than `limit` when there are no more, or when they hold more than `limits.READ_BYTES`.
         """
-        self._changes.look()
+        self._claims.changes.look()
         wanted = tuple(match)
         position = max(after, self._positions.pop((after, wanted), 0))
         found: list[Entry] = []
         size = 0
         while len(found) < limit and position < self._newest:
             if size >= limits.READ_BYTES:
-                self._changes.look_again()
+                self._claims.changes.look_again()
                 break
             slice_ = await self._reader.ask(self._reader.slice, position, EVER, limit - len(found), wanted)
             found += slice_.entries
@@ -224,11 +213,11 @@ class SqliteJournal:
 
         A commit after this task's last look at the journal counts: between a look and the wait nothing is missed.
         """
-        await self._changes.wait(timeout)
+        await self._claims.changes.wait(timeout)
 
     async def find(self, item_id: str) -> Entry | None:
         """The entry with that item id; None when it never was, or has been pruned."""
-        self._changes.look()
+        self._claims.changes.look()
         try:
             name = uuid.UUID(item_id).bytes
         except ValueError:
@@ -241,7 +230,7 @@ class SqliteJournal:
 
     async def fates(self, sequence: int) -> list[Fate]:
         """What has become of each delivery of an entry."""
-        self._changes.look()
+        self._claims.changes.look()
         return await self._reader.ask(self._reader.fates, sequence)
 
     async def dead(self, match: Sequence[Match], limit: int) -> list[tuple[Fate, Entry]]:
@@ -259,9 +248,9 @@ class SqliteJournal:
 
     async def places(self) -> list[PlaceStatus]:
         """Every place where something waits or that is stopped."""
-        self._changes.look()
-        now = self._time()
-        shown = [place for place in self._schedule if place.waiting > 0 or place.stop]
+        self._claims.changes.look()
+        now = asyncio.get_running_loop().time()
+        shown = [place for place in self._claims.schedule if place.waiting > 0 or place.stop]
         found = []
         for part in slices(shown, limits.RUN_EVENTS):
             oldest = await self._reader.ask(self._reader.oldest, [place.id for place in part])
@@ -282,7 +271,7 @@ class SqliteJournal:
             most_bytes=self.most_bytes,
             entries=counts.entries,
             newest=self._newest,
-            waiting=self._schedule.waiting,
+            waiting=self._claims.schedule.waiting,
             dead=counts.dead,
             accepting=not refusal,
             reason=refusal,
@@ -328,51 +317,19 @@ class SqliteJournal:
 
         In small commits, between which appends go on. Call it now and then.
         """
-        return await self._pruner.prune(self._moment() - int(self.keep_days * 86_400_000))
+        before = self._moment() - int(self.keep_days * 86_400_000)
+        pruned = await self._pruner.prune(before)
+        await self.people.prune(before)
+        return pruned
 
     # --- after a commit -----------------------------------------------------------------------------------------------
 
     def _committed(self, effects: Effects, done: Iterable[Done]) -> None:
-        for id_, target in effects.places:
-            self._schedule.create(id_, target)
-        for id_, waiting in effects.waiting.items():
-            self._schedule.add(id_, waiting)
-        for id_, _ in effects.forgotten:
-            self._schedule.forget(id_)
+        self._claims.committed(effects)
         self._newest = max(self._newest, effects.newest)
         for operation, result in done:
             if isinstance(operation, Settlement):
-                self._settled(operation, result)
-        self._changed()
-
-    def _settled(self, settlement: Settlement, result: Any) -> None:
-        claim, place = settlement.claim, settlement.claim.place
-        if isinstance(result, Exception):
-            claim.unsettled.update(settlement.taken)
-            self._claims[claim.number] = claim
-            return
-        if any(result):
-            self._schedule.answered(place)
-        if settlement.stop:
-            self._schedule.stop(place, settlement.stop, self._time())
-        elif settlement.last:
-            self._schedule.due_now(place)
-        if settlement.last:
-            self._schedule.release(place)
-
-    def _changed(self) -> None:
-        now = self._time()
-        due = self._schedule.next_due(now)
-        if self._timer and self._timer.when() != due:
-            self._timer.cancel()
-            self._timer = None
-        if due is not None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_at(due, self._due)
-        self._changes.tell()
-
-    def _due(self) -> None:
-        self._timer = None
-        self._changed()
-
-    def _time(self) -> float:
-        return asyncio.get_running_loop().time()
+                self._claims.settled(operation, result)
+            elif isinstance(operation, Settlements):
+                operation.tell(self._claims.settled, result)
+        self._claims.changed()

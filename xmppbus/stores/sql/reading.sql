@@ -95,7 +95,9 @@ SELECT count(*) FROM name WHERE sequence > ?;
 
 -- name: prunable
 SELECT count(*), max(sequence), min(accepted), group_concat(CASE WHEN accepted < :before AND NOT EXISTS (
-    SELECT 1 FROM delivery WHERE delivery.sequence = slice.sequence AND delivery.state <> 1) THEN sequence END)
+    SELECT 1 FROM delivery WHERE delivery.sequence = slice.sequence AND delivery.state <> 1) THEN sequence END),
+    group_concat(CASE WHEN accepted < :before AND (SELECT count(*) FROM (
+        SELECT 1 FROM delivery WHERE delivery.sequence = slice.sequence LIMIT :many)) = :many THEN sequence END)
 FROM (SELECT sequence, accepted FROM entry WHERE sequence > :after ORDER BY sequence LIMIT :limit) AS slice;
 
 -- name: used_bytes

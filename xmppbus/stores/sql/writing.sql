@@ -4,12 +4,19 @@
 -- name: known_name
 SELECT sequence, content FROM name WHERE name = ?;
 
--- name: make_place
-INSERT INTO place (output, address) VALUES (?, ?);
+-- name: highest_place
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'place'), 0);
 
 -- name: settle_delivered
 UPDATE delivery SET state = 1, attempts = attempts + 1, condition = '', text = '', settled = :moment
 WHERE place = :place AND state = 0 AND id BETWEEN :first AND :last;
+
+-- name: settle_many
+UPDATE delivery SET state = 1, attempts = attempts + 1, condition = '', text = '', settled = ?
+WHERE id IN (SELECT value FROM json_each(?)) AND state = 0;
+
+-- name: deliveries_there
+SELECT id FROM delivery WHERE id IN (SELECT value FROM json_each(?)) AND state = 1;
 
 -- name: settle_dead
 UPDATE delivery SET state = 2, attempts = attempts + 1, condition = :condition, text = :text, settled = :moment
@@ -19,8 +26,8 @@ WHERE id = :id AND state = 0;
 UPDATE delivery SET attempts = attempts + :attempts, condition = :condition, text = :text
 WHERE id = :id AND state = 0;
 
--- name: delivery_exists
-SELECT 1 FROM delivery WHERE id = ?;
+-- name: deliveries_made
+SELECT place FROM delivery WHERE id BETWEEN ? AND ?;
 
 -- name: entry_exists
 SELECT 1 FROM entry WHERE sequence = ?;
@@ -52,11 +59,26 @@ SELECT (SELECT count(*) FROM consumer), EXISTS (SELECT 1 FROM consumer WHERE nam
 
 -- name: prune_entries
 DELETE FROM entry WHERE sequence IN (SELECT value FROM json_each(:sequences))
-AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.sequence = entry.sequence AND delivery.state <> 1);
+AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.sequence = entry.sequence AND delivery.state <> 1)
+AND NOT EXISTS (SELECT 1 FROM escalation WHERE escalation.sequence = entry.sequence AND escalation.due IS NOT NULL);
 
 -- name: prune_deliveries
 DELETE FROM delivery WHERE sequence IN (SELECT value FROM json_each(:sequences))
 AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.sequence = delivery.sequence);
+
+-- name: prune_messages
+DELETE FROM message WHERE sequence IN (SELECT value FROM json_each(:sequences))
+AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.sequence = message.sequence);
+
+-- name: prune_escalations
+DELETE FROM escalation WHERE sequence IN (SELECT value FROM json_each(:sequences))
+AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.sequence = escalation.sequence);
+
+-- name: narrow_deliveries
+DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE sequence = :sequence AND state = 1 LIMIT :most);
+
+-- name: narrow_messages
+DELETE FROM message WHERE number IN (SELECT number FROM message WHERE sequence = :sequence LIMIT :most);
 
 -- name: prune_names
 DELETE FROM name WHERE sequence IN (
