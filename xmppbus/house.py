@@ -13,6 +13,7 @@ from xmppbus.errors import Code, Refused
 from xmppbus.interfaces import Clock, Input, Output
 from xmppbus.journal import Journal
 from xmppbus.options import Options
+from xmppbus.people.store import People
 from xmppbus.plugins import Registry
 from xmppbus.route import Routes
 from xmppbus.web import Web
@@ -31,6 +32,7 @@ class House:
     bus: Bus
     web: Web | None = None
     xmpp: Stream | None = None
+    people: People | None = None  # the chat plane's store; None where there is no bot
     outputs: dict[str, Output] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`

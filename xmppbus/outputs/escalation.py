@@ -60,7 +60,7 @@ class Escalations:
         self._house = house
         self._people = people
         self._ticks = ticks
-        self._chains = escalating.chains(house.routes, house.options.routes)
+        self.chains = escalating.chains(house.routes, house.options.routes)
         self._waiting: dict[Name, Waiting] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -102,7 +102,7 @@ class Escalations:
 
     async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """Begin a chain for each event that needs one; a repeat of an incident needs none of its own."""
-        chain = self._chains.get(place)  # a route may have lost its `escalate`: then nobody is to be called
+        chain = self.chains.get(place)  # a route may have lost its `escalate`: then nobody is to be called
         stopped = await self._begin_all(chain, deliveries) if chain else None
         for index in range(len(deliveries)):
             yield DELIVERED if stopped is None else UNSENT if index else stopped
@@ -162,7 +162,7 @@ class Escalations:
         return None
 
     async def _take(self, name: Name, escalation: Escalation) -> None:
-        chain = self._chains.get(escalation.route)
+        chain = self.chains.get(escalation.route)
         entry = await self._entry(escalation.sequence)
         following = None
         if chain is None or entry is None or escalation.step >= len(chain.steps):
@@ -231,7 +231,7 @@ class Escalations:
 
     def _wait_for(self, escalation: Escalation, seconds: float | None = None) -> None:
         """From now on; a chain that is not known to any route is looked at, and ended, at once."""
-        chain = self._chains.get(escalation.route)
+        chain = self.chains.get(escalation.route)
         known = chain is not None and escalation.step < len(chain.steps)
         most = chain.steps[escalation.step].seconds if chain and known else 0.0
         left = (escalation.due - self._house.clock()).total_seconds() if seconds is None else seconds
