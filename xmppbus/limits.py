@@ -350,7 +350,7 @@ FOLD_SECONDS = 5.0
 """How often whoever waits for an event to be folded looks itself; and how long whoever acts waits to say what came of
 it: it is on disk by then."""
 
-MESSAGE_CHARACTERS = 2_000
+MESSAGE_CHARACTERS = 4_000
 LINE_CHARACTERS = 160
 DIGEST_LINES = 20
 LISTED = 5

@@ -1,0 +1,107 @@
+"""Who is there: the presence of people who let us see it, of all their resources (RFC 6121 §4). Pure, in memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from xmppbus import limits
+from xmppbus.xmpp.replies import local_name
+
+SHOWS = ("chat", "available", "away", "xa", "dnd")
+"""How somebody who is there is, the most talkative first. `available` is what the standard leaves unsaid."""
+
+
+class Presence(NamedTuple):
+    """How somebody is: one of `SHOWS`, `offline`, or `unknown` to us."""
+
+    show: str
+    status: str = ""  # in the person's own words
+
+
+OFFLINE = Presence("offline")
+UNKNOWN = Presence("unknown")
+
+
+class _Resource(NamedTuple):
+    priority: int
+    presence: Presence
+
+
+class Presences:
+    """By bare JID. Only of those that are watched: nobody else can fill it."""
+
+    def __init__(self) -> None:
+        self._resources: dict[str, dict[str, _Resource]] = {}
+        self._expected: set[str] = set()  # asked, and not answered yet
+        self._watched: set[str] = set()
+
+    def watch(self, jid: str) -> None:
+        """It shows us its presence: until it is heard of, it is unknown."""
+        self._watched.add(jid)
+        self._resources.pop(jid, None)
+        self._expected.add(jid)
+
+    def forget(self, jid: str) -> None:
+        """It shows us nothing any more."""
+        self._watched.discard(jid)
+        self._expected.discard(jid)
+        self._resources.pop(jid, None)
+
+    def clear(self) -> None:
+        """Nothing is known any more; what was watched is not."""
+        self._watched.clear()
+        self._expected.clear()
+        self._resources.clear()
+
+    def settle(self) -> list[str]:
+        """Whoever has not been heard of by now is offline (a server may be silent about that); who they are."""
+        settled = [jid for jid in self._expected if jid not in self._resources]
+        self._expected.clear()
+        return settled
+
+    def of(self, jid: str) -> Presence:
+        """The presence of the best resource: the highest priority, then the most talkative."""
+        if jid not in self._watched:
+            return UNKNOWN
+        found = self._resources.get(jid)
+        if found:
+            best = max(found.values(), key=lambda each: (each.priority, -SHOWS.index(each.presence.show)))
+            # A resource with a negative priority is sent nothing (RFC 6121 §8.5.2.1.1): what comes is stored.
+            return best.presence if best.priority >= 0 else OFFLINE
+        return UNKNOWN if jid in self._expected else OFFLINE
+
+    @property
+    def online(self) -> int:
+        """How many of the watched are there."""
+        return sum(1 for found in self._resources.values() if found)
+
+    def take(self, stanza: Element) -> tuple[str, Presence] | None:
+        """Look at a presence of type available or unavailable: whose it is and how he is now, if that has changed."""
+        jid, _, resource = stanza.get("from", "").partition("/")
+        if jid not in self._watched:
+            return None
+        before = self.of(jid)
+        self._expected.discard(jid)
+        found = self._resources.setdefault(jid, {})
+        if stanza.get("type") == "unavailable":
+            # From the bare JID: the server's word that none of them is there (RFC 6121 §4.3.2).
+            found.pop(resource, None) if resource else found.clear()
+        else:
+            found.pop(resource, None)
+            found[resource] = _read(stanza)
+            while len(found) > limits.RESOURCES:
+                del found[next(iter(found))]
+        now = self.of(jid)
+        return (jid, now) if now != before else None
+
+
+def _read(stanza: Element) -> _Resource:
+    texts = {local_name(child): (child.text or "").strip() for child in stanza if child.text}
+    show = texts.get("show", "available")
+    try:
+        priority = int(texts.get("priority", "0"))
+    except ValueError:
+        priority = 0
+    status = texts.get("status", "")[: limits.STATUS_CHARACTERS]
+    return _Resource(max(-128, min(priority, 127)), Presence(show if show in SHOWS else "available", status))
