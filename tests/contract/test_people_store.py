@@ -435,6 +435,21 @@ async def test_much_is_dropped_in_slices(journal: SqliteJournal, monkeypatch: py
     assert len(await journal.people.waiting(Target("chat", ROMEO), 100)) == 10
 
 
+async def test_what_came_back_waits_again_behind_what_waits(journal: SqliteJournal) -> None:
+    """Marked, under an id of its own; also where it had not been before, but not once its entry is gone."""
+    await journal.append([routed(1, Target("chat", ROMEO))])
+    first = await take(journal, "chat")
+    await journal.settle(first, outcomes(first, DELIVERED))
+    await journal.append([routed(2, Target("chat", ROMEO))])
+    assert await journal.people.deliver_again(1, Target("chat", ROMEO))
+    assert await journal.people.deliver_again(2, Target("chat", ROMEO))
+    run = await take(journal, "chat")
+    assert [(each.event.id, each.again) for each in run.deliveries] == [("2", False), ("1", True)]
+    assert run.deliveries[1].id > first.deliveries[0].id
+    assert await journal.people.deliver_again(1, Target("chat", JULIET))
+    assert not await journal.people.deliver_again(3, Target("chat", ROMEO))
+
+
 async def test_what_is_dropped_on_its_way_is_settled_without_harm(journal: SqliteJournal) -> None:
     """Alone and in company."""
     await journal.append([routed(n, Target("chat", ROMEO), Target("chat", JULIET)) for n in (1, 2)])

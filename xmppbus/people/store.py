@@ -100,6 +100,10 @@ class People(Protocol):
 
     # --- deliveries ---
 
+    async def deliver_again(self, sequence: int, target: Target) -> bool:
+        """A delivery of that entry waits there from now on, behind what waits already, marked `again` if there was one
+        before. False when the entry has been pruned."""
+
     async def drop_waiting(self, target: Target, sequences: Sequence[int] | None = None) -> int:
         """Forget what waits at a place (all of it, or these), because nobody wants it any more; how many it was."""
 

@@ -192,6 +192,11 @@ class SqlitePeople:
 
     # --- deliveries ---------------------------------------------------------------------------------------------------
 
+    async def deliver_again(self, sequence: int, target: Target) -> bool:
+        """A delivery of that entry waits there from now on, behind what waits already, marked `again` if there was one
+        before. False when the entry has been pruned."""
+        return await self._change(partial(writing.deliver_again, sequence=sequence, target=target))
+
     async def drop_waiting(self, target: Target, sequences: Sequence[int] | None = None) -> int:
         """Forget what waits at a place (all of it, or these), because nobody wants it any more; how many it was."""
         total, position = 0, -1

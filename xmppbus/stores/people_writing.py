@@ -161,15 +161,7 @@ def escalate(ledger: Ledger, escalation: Escalation, targets: Sequence[Target], 
     if not there:  # pruned: nothing can be said of it any more
         end_escalations(ledger, escalation.episode)
         return False
-    again: list[tuple[int, int]] = []
-    for target in targets:
-        place = ledger.place_of(target)
-        row = ledger.connection.execute(SQL["delivery_at"], (escalation.sequence, place)).fetchone()
-        if row and row[1] != State.WAITING:
-            ledger.effects.dead -= row[1] == State.DEAD
-            again.append((row[0], place))
-    ledger.wait_again(again)
-    ledger.deliver([(escalation.sequence, target) for target in targets])
+    _deliver_again(ledger, escalation.sequence, targets)
     return True
 
 
@@ -179,6 +171,26 @@ def end_escalations(ledger: Ledger, episode: str) -> int:
 
 
 # --- deliveries -------------------------------------------------------------------------------------------------------
+
+
+def deliver_again(ledger: Ledger, sequence: int, target: Target) -> bool:
+    """Back to waiting, or made; False when its entry has been pruned."""
+    if not ledger.execute("entry_exists", (sequence,)).fetchone():
+        return False
+    _deliver_again(ledger, sequence, (target,))
+    return True
+
+
+def _deliver_again(ledger: Ledger, sequence: int, targets: Sequence[Target]) -> None:
+    again: list[tuple[int, int]] = []
+    for target in targets:
+        place = ledger.place_of(target)
+        row = ledger.connection.execute(SQL["delivery_at"], (sequence, place)).fetchone()
+        if row and row[1] != State.WAITING:
+            ledger.effects.dead -= row[1] == State.DEAD
+            again.append((row[0], place))
+    ledger.wait_again(again)
+    ledger.deliver([(sequence, target) for target in targets])
 
 
 def drop_waiting(ledger: Ledger, target: Target, sequences: Sequence[int] | None, after: int) -> tuple[int, int]:
