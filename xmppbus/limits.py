@@ -106,8 +106,10 @@ more, once an output has many."""
 SCAN_EVENTS = 4_000
 READ_BYTES = 4 * MIB
 CLAIM_BYTES = 8 * MIB
+DELIVERY_BYTES = 256
 """Entries looked at and event data fetched in one step of pruning or reading, so that claims need not wait for it;
-event data that one claim holds, over all its places, and that an output's runs hold before another claim."""
+event data that one claim holds, over all its places, and that an output's runs hold before another claim, and what each
+delivery of an event takes beside it."""
 
 CONSUMERS = 10_000
 READ_POSITIONS = 4_096
@@ -356,6 +358,29 @@ DIGEST_LINES = 20
 LISTED = 5
 """A message about one event, before it is cut with a word on how to see the rest; one line of a digest, and how many
 lines: a phone shows some ten lines of forty characters at once. Incidents named where one has to be chosen."""
+
+FENCE_DELIVERIES = 500
+FENCE_BYTES = 512 * KIB
+FENCES_AHEAD = 1
+"""Deliveries, or bytes, that are written to people before a ping behind them is to settle them, and how many such
+pieces are on their way while the next is written: a piece costs a commit, and is made without a pause."""
+
+LAST_MESSAGES = 20_000
+"""With an account: JIDs whose last message is remembered, as only that one can be corrected; 150 bytes each."""
+
+HEARD_WAITING = 20_000
+HEARD_AT_ONCE = 500
+"""Receipts, markers and bounces that wait to be written down, beyond which they are dropped: one for each of as many
+people as the bus is measured with, twice; and how many one commit takes."""
+
+BOUNCES = 3
+BOUNCE_ATTEMPTS = 5
+BOUNCE_FIRST_SECONDS = 60.0
+BOUNCE_MOST_SECONDS = 3600.0
+SUSPENDED_SECONDS = 3600.0
+"""Refusals in a row after which a person is sent nothing more; how often one whose messages came back for the moment is
+tried again, and with what pauses (a full offline storage is emptied by a person); how often a place that is held
+because of a suspension is looked at, should nobody wake it."""
 
 WAITING_LOOKED_AT = 10_000
 """Entries that wait for one person and are looked at when they unsubscribe from some of it: more than any digest."""

@@ -83,8 +83,8 @@ def tell(
     """What a JID is told. `incident` is what the event names, as it stands now, and `copy` what the JID has of it.
     One that is older than the event was not changed by it: whoever has no copy gets an event like any other.
 
-    `revision` is above 0 when it is to be told again. Without `corrects` its clients would not correct the copy (XEP-0308
-    has them correct the last message from one full JID only), so it is told in a new message, and only what matters.
+    `revision` is above 0 when it is to be told again. Without `corrects` the JID's clients would not correct the copy
+    (XEP-0308: a correction is of the last message from its full JID), so what matters is told in a new message.
     """
     if incident is None:
         return _PLAIN if not revision else Told((Saying(Shape.EVENT, revision),))
