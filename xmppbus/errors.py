@@ -114,6 +114,7 @@ class Code(enum.StrEnum):
     CLOSING = "closing"
     FAILED = "journal-failed"
     NO_DAEMON = "no-daemon"
+    NOT_CONFIGURED = "not-configured"
 
 
 class Exit:
@@ -154,6 +155,7 @@ ANSWERS: dict[Code, Answer] = {
     Code.CLOSING: Answer(503, Exit.TRY_AGAIN, "service-unavailable"),
     Code.FAILED: Answer(503, Exit.TRY_AGAIN, "internal-server-error"),
     Code.NO_DAEMON: Answer(503, Exit.UNAVAILABLE, "service-unavailable"),
+    Code.NOT_CONFIGURED: Answer(501, Exit.UNAVAILABLE, "feature-not-implemented"),
 }
 
 

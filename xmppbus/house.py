@@ -111,3 +111,14 @@ BEHIND_SECONDS = 5.0
 def not_found(item_id: str) -> Refused:
     """Nobody knows such an event; the same words at every door."""
     return Refused(Code.NOT_FOUND, f"no event {item_id} in the journal; it never was, or has been pruned")
+
+
+def people_of(house: House) -> People:
+    """The chat plane's store. Raises `Refused` (not-configured) where there is none; the same words at every door."""
+    if house.people is None:
+        message = (
+            "this bus keeps no incidents and knows no people, for it has no bot: write `bot: {}` (and `xmpp:`, if that "
+            "is missing) into xmppbus.yaml, and start the daemon again (docs/howto/incidents.md)"
+        )
+        raise Refused(Code.NOT_CONFIGURED, message)
+    return house.people

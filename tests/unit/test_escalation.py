@@ -23,6 +23,7 @@ from xmppbus.people.escalating import Verdict
 from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RETRACTED, Happened, fold, is_of_incident
 from xmppbus.people.model import Escalation, Incident, Message, Status, message_id
 from xmppbus.plugins import Registry
+from xmppbus.route import Target
 from xmppbus.stores.sqlite import SqliteJournal
 
 CONFIG = """
@@ -360,6 +361,8 @@ async def test_the_note_says_what_did_not_happen_and_for_how_long(scene: Scene) 
     await scene.pass_by(minutes=5)
     fates = {fate.output: fate.state for fate in await scene.journal.fates(event.sequence)}
     assert fates["escalation"] is State.DELIVERED
+    assert scene.output.note(event.sequence, Target("chat", "juliet@example.org")) == scene.output.chains["ops"].note(0)
+    assert scene.output.note(event.sequence, Target("chat", "romeo@example.org")) == ""
     chain = scene.output.chains["ops"]
     assert chain.note(0) == "escalated: nobody acknowledged within 5 min"
     assert chain.note(1) == "escalated: nobody acknowledged within 15 min"

@@ -19,6 +19,7 @@ from xmppbus.house import House, not_found
 from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of, query_fields
 from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Entry, Fate, Result
+from xmppbus.people.shown import known_json, known_of
 from xmppbus.plugins import Registry
 from xmppbus.web import Answer, Request, Web, json_answer
 
@@ -109,7 +110,7 @@ class Events:
     # --- out ----------------------------------------------------------------------------------------------------------
 
     async def get(self, request: Request) -> Answer:
-        """An event by its item id, and the fate of each of its deliveries."""
+        """An event by its item id, the fate of each of its deliveries, and which people got it."""
         try:
             item_id = str(uuid.UUID(request.variable))
         except ValueError:
@@ -130,7 +131,9 @@ class Events:
         if entry is None:
             raise not_found(item_id)
         request.allow("read", entry.event.type)
-        return json_answer(200, shown(entry, await self._house.journal.fates(entry.sequence)))
+        fates = await self._house.journal.fates(entry.sequence)
+        known = await known_of(self._house.journal, self._house.people, entry)
+        return json_answer(200, {**shown(entry, fates), **known_json(known)})
 
 
 def _permitted(request: Request, fields: dict[str, Any] | Refused) -> dict[str, Any] | Refused:

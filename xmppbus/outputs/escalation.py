@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, cast
@@ -27,7 +28,7 @@ from xmppbus.people.incidents import OURS, is_of_incident
 from xmppbus.people.model import Escalation, Incident, Status
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry
-from xmppbus.route import ESCALATION
+from xmppbus.route import ESCALATION, Target
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Escalations:
         self._ticks = ticks
         self.chains = escalating.chains(house.routes, house.options.routes)
         self._waiting: dict[Name, Waiting] = {}
+        self._notes: OrderedDict[tuple[int, Target], str] = OrderedDict()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -89,6 +91,11 @@ class Escalations:
         """Take up what waited when the house was left, or killed."""
         for chain in await self._people.escalations():
             self._wait_for(chain)
+
+    def note(self, sequence: int, target: Target) -> str:
+        """What whoever is called is told beside the event: `escalated: nobody acknowledged within 5 min`. Empty for a
+        delivery that no step made. In memory: of what was called before a restart nothing is said."""
+        return self._notes.get((sequence, target), "")
 
     async def _run(self) -> None:
         while True:
@@ -189,6 +196,9 @@ class Escalations:
         due: datetime | None = None
         if step + 1 < len(chain.steps):
             due = self._house.clock() + timedelta(seconds=chain.steps[step + 1].seconds)
+        self._notes |= {(entry.sequence, target): chain.note(step) for target in targets}  # it may be sent at once
+        while len(self._notes) > limits.ESCALATIONS:
+            self._notes.popitem(last=False)
         if not await self._people.escalate(escalation, targets, due):
             return None
         said = ", ".join(f"{target.output}:{target.place}" for target in targets)
