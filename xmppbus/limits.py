@@ -352,6 +352,11 @@ FOLD_SECONDS = 5.0
 """How often whoever waits for an event to be folded looks itself; and how long whoever acts waits to say what came of
 it: it is on disk by then."""
 
+FOLD_EVENTS = 128
+ONWARD_TARGETS = 50_000
+"""Events whose incidents are read and written in one go; and for how many people's deliveries a run of events may be
+in memory before the rest of it waits for the next run: a few megabytes."""
+
 MESSAGE_CHARACTERS = 4_000
 LINE_CHARACTERS = 160
 DIGEST_LINES = 20

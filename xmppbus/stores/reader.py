@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+import msgspec
+
 from xmppbus import limits
 from xmppbus.errors import JournalFailed
 from xmppbus.journal import Delivery, Entry, Fate
@@ -80,17 +82,18 @@ class Reader:
 
     def heads(self, places: Sequence[int], run: int) -> list[tuple[Delivery, ...]]:
         """The head of what waits at each place; fewer answers than places once they exceed CLAIM_BYTES."""
-        found: list[tuple[Delivery, ...]] = []
-        left = limits.CLAIM_BYTES
-        for place in places:
-            if left <= 0:
-                break
-            # Never cut by what others leave: a run after a crash must reach as far as the one that is in doubt.
-            parameters = {"place": place, "run": run, "bytes": limits.RUN_BYTES}
-            packed = self._one("run", parameters)[0]
-            left -= len(packed or b"")
-            found.append(rows.deliveries_in(packed))
-        return found
+        most = max(run + 1, limits.CLAIM_BYTES // limits.DELIVERY_BYTES)
+        parameters = {"places": json.dumps(list(places)), "run": run, "most": most}
+        waiting = msgspec.json.decode(self._one("heads", parameters)[0], type=list[rows.Head])
+        found = _runs(waiting, len(places), cut=len(waiting) == most)
+        sequences = sorted({head.sequence for run_ in found for head in run_})
+        events = rows.events_in(self._one("entries", (json.dumps(sequences),))[0])
+        try:
+            return [
+                tuple([Delivery(id_, at, *events[at], again == 1) for _, id_, at, again, _ in run_]) for run_ in found
+            ]
+        except KeyError as error:
+            raise rows.damaged(f"sequence {error}".encode()) from error
 
     def slice(self, after: int, until: int, limit: int, match: Sequence[Match]) -> Slice:
         """At most `limit` entries that match, of a bounded number that is looked at."""
@@ -168,6 +171,32 @@ class Reader:
         # One statement: what the writer adds meanwhile is after the newest of this answer, never beside it.
         packed, newest = self._one("places_used")
         return ({int(each) for each in packed.split(",")} if packed else set()), newest
+
+
+def _runs(waiting: Sequence[rows.Head], places: int, *, cut: bool) -> list[list[rows.Head]]:
+    """The run of each place, as far as CLAIM_BYTES reach; the last place that is known may have been `cut`.
+
+    No run is cut by what others leave: after a crash it must reach as far as the one that is in doubt.
+    """
+    runs: list[list[rows.Head]] = []
+    held: set[int] = set()  # an event that goes to many is held once
+    total = size = 0
+    for head in waiting:
+        while len(runs) <= head.place:
+            if total >= limits.CLAIM_BYTES:
+                return runs
+            runs.append([])
+            size = 0
+        size += head.size
+        if size <= limits.RUN_BYTES or not runs[-1]:
+            runs[-1].append(head)
+            total += 0 if head.sequence in held else head.size
+            held.add(head.sequence)
+    if cut and len(runs) > 1:
+        runs.pop()
+    elif not cut:
+        runs += [[] for _ in range(places - len(runs))]
+    return runs
 
 
 def prunable(connection: sqlite3.Connection, parameters: dict[str, int]) -> Prunable:

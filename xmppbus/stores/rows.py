@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from xmppbus.errors import JournalFailed
 from xmppbus.event import Event
-from xmppbus.journal import Delivery, Entry, Fate, State
+from xmppbus.journal import Entry, Fate, State
 
 _SIZES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,17 +57,26 @@ def item_id_of(digits: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def deliveries_in(packed: bytes | None) -> tuple[Delivery, ...]:
-    """The answer of the query `run`."""
-    return tuple(_delivery(row) for row in packed.split(b"\x1e")) if packed else ()
+class Head(NamedTuple):
+    """A delivery that waits: which of the places that were asked for it is at, and the bytes of its event."""
+
+    place: int
+    id: int
+    sequence: int
+    again: int
+    size: int
 
 
-def _delivery(row: bytes) -> Delivery:
-    try:
-        id_, sequence, again, item_id, checksum, event = row.split(b" ", 5)
-        return Delivery(int(id_), int(sequence), item_id_of(item_id), _event(event, int(checksum)), again == b"1")
-    except ValueError as error:
-        raise damaged(row) from error
+def events_in(packed: bytes | None) -> dict[int, tuple[str, Event]]:
+    """The answer of the query `entries`: the item id and the event of each sequence."""
+    found = {}
+    for row in packed.split(b"\x1e") if packed else ():
+        try:
+            sequence, item_id, checksum, event = row.split(b" ", 3)
+            found[int(sequence)] = item_id_of(item_id), _event(event, int(checksum))
+        except ValueError as error:
+            raise damaged(row) from error
+    return found
 
 
 def entry_fields(row: bytes) -> list[bytes]:

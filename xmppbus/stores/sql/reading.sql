@@ -1,21 +1,25 @@
 -- What the reader thread asks. Many rows come as one value (`group_concat`, separated by U+001E, which JSON never
 -- holds bare): each row fetched singly would let go of the interpreter's lock once more.
 
--- name: run
-WITH head AS MATERIALIZED (
-    SELECT waiting.id, waiting.sequence, waiting.again, length(entry.event) AS size,
-        sum(length(entry.event)) OVER (ORDER BY waiting.id ROWS UNBOUNDED PRECEDING) AS total
-    FROM (
-        SELECT id, sequence, again FROM delivery WHERE place = :place AND state = 0 ORDER BY id LIMIT :run
-    ) AS waiting
-    JOIN entry ON entry.sequence = waiting.sequence
-    ORDER BY waiting.id
-)
+-- name: heads
+SELECT '[' || coalesce(group_concat('[' || key || ',' || id || ',' || sequence || ',' || again || ',' || size || ']'), '')
+    || ']'
+FROM (
+    SELECT each.key, delivery.id, delivery.sequence, delivery.again, length(entry.event) AS size
+    FROM json_each(:places) AS each
+    CROSS JOIN delivery ON delivery.id IN (
+        SELECT id FROM delivery AS waiting WHERE waiting.place = each.value AND waiting.state = 0
+        ORDER BY waiting.id LIMIT :run
+    )
+    CROSS JOIN entry ON entry.sequence = delivery.sequence
+    ORDER BY each.key, delivery.id
+    LIMIT :most
+);
+
+-- name: entries
 SELECT CAST(group_concat(
-    head.id || ' ' || head.sequence || ' ' || head.again || ' ' || hex(entry.item_id) || ' ' || entry.checksum || ' '
-    || CAST(entry.event AS TEXT), char(30)) AS BLOB)
-FROM head JOIN entry ON entry.sequence = head.sequence
-WHERE head.total <= :bytes OR head.total = head.size;
+    sequence || ' ' || hex(item_id) || ' ' || checksum || ' ' || CAST(event AS TEXT), char(30)) AS BLOB)
+FROM entry WHERE sequence IN (SELECT value FROM json_each(?));
 
 -- name: slice
 WITH head AS MATERIALIZED (
