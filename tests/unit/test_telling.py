@@ -64,7 +64,7 @@ def copy(sequence: int, severity: str = "warning", episode: str = "one", message
 
 NEW = (Saying(Shape.STATE, 0, "disk"),)
 CORRECTION = Saying(Shape.STATE, 0, "disk", FIRST)
-LINE = Saying(Shape.LINE, 1)
+LINE = Saying(Shape.LINE, 1, was="warning")
 EVENT = (Saying(Shape.EVENT, 0),)
 
 TABLE: list[tuple[str, Delivery, Incident | None, Copy | None, tuple[Saying, ...], Copy | None]] = [

@@ -31,6 +31,7 @@ class Saying(NamedTuple):
     key: str = ""  # sent from the resource of this incident, so that it is what is corrected there
     replaces: str = ""  # the id of the message that it corrects
     retracts: str = ""  # the id of the message that it takes back
+    was: str = ""  # how severe the JID believes it to be
 
 
 class Told(NamedTuple):
@@ -135,7 +136,7 @@ def _changed(incident: Incident, copy: Copy, revision: int) -> Told:
     is_worse = _is_worse(incident, copy)
     if is_worse or (revision and incident.status is not Status.RESOLVED):
         # Not from the incident's resource: the correctable message stays the last one there.
-        sayings.append(Saying(Shape.LINE, revision + 1))
+        sayings.append(Saying(Shape.LINE, revision + 1, was=copy.severity if is_worse else ""))
     if is_worse:
         changed = changed._replace(severity=incident.severity)
     return Told(tuple(sayings), changed)

@@ -1,0 +1,132 @@
+"""The chat plane: what people are told, each as a chat message from the bot, in any client.
+
+A place is a bare JID. An incident is one message, corrected in place; any other event is one message. Delivered means
+handed over to the server, which a ping behind the messages shows; what receipts and bounces say more is in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from xmppbus import limits
+from xmppbus.interfaces import Clock
+from xmppbus.journal import HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
+from xmppbus.outputs.handing import HandingOver, Mail
+from xmppbus.outputs.known import Folded, look_up
+from xmppbus.outputs.speaking import LastMessages, Speaking
+from xmppbus.outputs.wording import Wording
+from xmppbus.people.audience import CHAT, Audience
+from xmppbus.people.ledger import Back, Ledger
+from xmppbus.people.store import People
+from xmppbus.xmpp.messages import Heard
+from xmppbus.xmpp.presence import Presence
+from xmppbus.xmpp.talk import Talk
+
+
+class Chat:
+    """An `Output` and a `ManyOutput`: tells people, and listens to what comes back."""
+
+    def __init__(
+        self,
+        talk: Talk,
+        journal: Journal,
+        people: People,
+        audience: Audience,
+        ledger: Ledger,
+        *,
+        folded: Folded,
+        zone: tzinfo,
+        clock: Clock,
+    ) -> None:
+        self._talk = talk
+        self._journal = journal
+        self._people = people
+        self._audience = audience
+        self._ledger = ledger
+        self._folded = folded
+        self._zone = zone
+        self._clock = clock
+        self._handing = HandingOver(talk, people)
+        self._listening: asyncio.Task[None] | None = None
+        self.last = None if talk.is_component else LastMessages()
+        talk.on_heard.append(self._heard)
+        talk.on_presence.append(self._seen)
+
+    async def __aenter__(self) -> Chat:
+        self._listening = asyncio.create_task(self._ledger.run(), name="ledger")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """The stream is somebody else's to close."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+
+    async def ready(self) -> None:
+        """While a session is up."""
+        await self._talk.ready()
+
+    def status(self) -> Mapping[str, Any]:
+        """See `docs/reference/status.md`."""
+        up = bool(self._talk.session)
+        return {
+            "state": "up" if up else "down",
+            "reason": "" if up else "no session with the XMPP server; see `xmpp`",
+            "unheard": self._ledger.dropped,
+        }
+
+    # --- out ----------------------------------------------------------------------------------------------------------
+
+    async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
+        """As `interfaces.Output` says."""
+        async for _, outcomes in self.deliver_many([Run(0, CHAT, place, tuple(deliveries))]):
+            for outcome in outcomes:
+                yield outcome
+
+    async def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
+        """As `handing_over.ManyOutput` says."""
+        told: list[Run] = []
+        for run in runs:
+            why = self._held(run.place)
+            if why is None:
+                told.append(run)
+            else:
+                yield run, stopped(run, why)
+        if not told:
+            return
+        known = await look_up(told, self._journal, self._people, self._folded)
+        now = self._clock()
+        speaking = Speaking(known, Wording(self._talk, self._zone, now), now, self.last)
+        mail: Mail = ((run, speaking.letters(run)) for run in told)
+        async for result in self._handing.hand_over(mail):
+            yield result
+
+    def _held(self, jid: str) -> Outcome | None:
+        """Why nothing is sent to a JID for now. Its end wakes the place."""
+        if suspended := self._audience.person(jid).suspended:
+            return Outcome(Verdict.STOPPED, HELD, suspended, limits.SUSPENDED_SECONDS)
+        if seconds := self._ledger.seconds(jid):
+            return Outcome(Verdict.STOPPED, HELD, "its messages came back; it is tried again", seconds)
+        return None
+
+    # --- what comes back ----------------------------------------------------------------------------------------------
+
+    def _heard(self, heard: Heard) -> None:
+        if heard.kind == "error":
+            self._ledger.hear(Back(heard.bare, bounced=heard.id, condition=heard.condition, text=heard.text))
+        elif heard.received or heard.displayed:
+            self._ledger.hear(Back(heard.bare, received=heard.received, displayed=heard.displayed))
+        elif heard.kind != "groupchat":
+            self._ledger.alive(heard.bare)
+
+    def _seen(self, jid: str, presence: Presence) -> None:
+        if presence.show not in ("offline", "unknown"):
+            self._ledger.alive(jid)
+
+
+def stopped(run: Run, why: Outcome) -> list[Outcome]:
+    """The outcomes of a run that has to wait."""
+    return [why, *[UNSENT] * (len(run.deliveries) - 1)]

@@ -1,0 +1,99 @@
+"""Makes letters: what each JID of a batch is told of each of its deliveries, worded, as stanzas."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime
+
+from xmppbus import limits
+from xmppbus.journal import DELIVERED, Delivery, Outcome, Run, Verdict
+from xmppbus.outputs.handing import Letter
+from xmppbus.outputs.known import Known
+from xmppbus.outputs.wording import Wording
+from xmppbus.people.model import Message, message_id
+from xmppbus.people.telling import (
+    Shape,
+    Told,
+    expiry,
+    is_retraction,
+    key_of,
+    retracted_item,
+    revision_of,
+    take_back,
+    tell,
+)
+
+
+class LastMessages:
+    """The last message that each JID got from us, as far as one full JID sends them all: only that one is corrected.
+
+    In memory, and bounded: of one that is forgotten nothing is corrected.
+    """
+
+    def __init__(self, most: int = limits.LAST_MESSAGES) -> None:
+        self._last: OrderedDict[str, str] = OrderedDict()
+        self._most = most
+
+    def is_last(self, jid: str, made: str) -> bool:
+        """Whether that message is the JID's last one, corrections left out."""
+        return self._last.get(jid) == made
+
+    def sent(self, jid: str, made: str = "") -> None:
+        """The JID got a message; without an id, one that is never corrected."""
+        self._last[jid] = made
+        self._last.move_to_end(jid)
+        if len(self._last) > self._most:
+            self._last.popitem(last=False)
+
+
+class Speaking:
+    """For one batch. Letters must be made in the order in which they are sent."""
+
+    def __init__(self, known: Known, wording: Wording, now: datetime, last: LastMessages | None) -> None:
+        """`last` is given where all messages are sent from one full JID."""
+        self._known = known
+        self._wording = wording
+        self._now = now
+        self._last = last
+
+    def letters(self, run: Run) -> Iterator[Letter]:
+        """One for each delivery, in order."""
+        for delivery in run.deliveries:
+            yield self.letter(run.place, delivery)
+
+    def letter(self, jid: str, delivery: Delivery) -> Letter:
+        """What a JID is told of one delivery."""
+        if expires := expiry(delivery.event, self._now):
+            return Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
+        told = self._told(jid, delivery)
+        if not told.sayings and told.copy is None:
+            return _NOTHING
+        stanzas: list[bytes] = []
+        messages: list[Message] = []
+        incident = self._known.incidents.get(key_of(delivery.event))
+        for saying in told.sayings:
+            made = message_id(delivery.item_id, jid, saying.revision)
+            stanzas.append(self._wording.stanza(saying, jid, made, delivery, incident))
+            key = saying.key or (incident.key if saying.shape is Shape.LINE and incident else "")
+            messages.append(Message(made, delivery.sequence, jid, saying.revision, key, self._now))
+            if self._last is not None and not saying.replaces:
+                self._last.sent(jid, made)
+        if told.copy is not None:
+            self._known.copies[told.copy.key, jid] = told.copy
+        copies = () if told.copy is None else (told.copy,)
+        return Letter(DELIVERED, tuple(stanzas), tuple(messages), copies)
+
+    def _told(self, jid: str, delivery: Delivery) -> Told:
+        known = self._known
+        if is_retraction(delivery.event):
+            sent = known.taken_back.get((retracted_item(delivery.event), jid), [])
+            return take_back(sent, known.copies_among(sent))
+        key = key_of(delivery.event)
+        incident = known.incidents.get(key) if key else None
+        copy = known.copies.get((key, jid)) if incident else None
+        corrects = self._last is None or copy is None or self._last.is_last(jid, copy.message_id)
+        return tell(delivery, jid, incident, copy, revision=revision_of(delivery), corrects=corrects)
+
+
+_NOTHING = Letter()
