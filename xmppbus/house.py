@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,11 +14,13 @@ from xmppbus.errors import Code, Refused
 from xmppbus.interfaces import Clock, Input, Output
 from xmppbus.journal import Journal
 from xmppbus.options import Options
+from xmppbus.people.audience import Audience
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry
 from xmppbus.route import Routes
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
+from xmppbus.xmpp.talk import Talk
 
 
 @dataclass
@@ -32,7 +35,10 @@ class House:
     bus: Bus
     web: Web | None = None
     xmpp: Stream | None = None
-    people: People | None = None  # the chat plane's store; None where there is no bot
+    people: People | None = None  # the chat plane's store; None where there is no bot, like the two below
+    audience: Audience | None = None  # who wants to hear what
+    talk: Talk | None = None  # the bot's JID on the stream
+    ticks: Callable[[], float] = time.monotonic  # a clock that nobody sets, in seconds
     outputs: dict[str, Output] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`
