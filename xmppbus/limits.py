@@ -129,9 +129,12 @@ SETTLE_SECONDS = 0.05
 once while it goes on, which is what a crash may have to look up again; how long one waits for its neighbours."""
 
 PLACES_AT_ONCE = 64
+BATCH_PLACES = 1_000
+BATCHES_AT_ONCE = 2
 WINDOW_ITEMS = 64
-"""Places of one output worked on at once, and publishes in flight on one node: beyond it nothing gets faster, and it is
-never above the node's `max_items`."""
+"""Places of one output worked on at once; where they are worked in one go so many, and the next batch while the last is
+settled; and publishes in flight on one node: beyond it nothing gets faster, and it is never above the node's
+`max_items`."""
 
 STREAM_IQS = 256
 STREAM_BYTES = 4 * MIB
@@ -394,7 +397,11 @@ WAITING_LOOKED_AT = 10_000
 
 ANSWER_LINES = 25
 ANSWER_CHARACTERS = 1_500
-"""Of one page of an answer: two screens of a phone; `more` goes on."""
+ANSWER_ROWS = 200
+SHORT_ID_ENTRIES = 1_000
+WISHES = 100
+"""Of one page of an answer: two screens of a phone; `more` goes on, through so many rows. How many of the newest events
+can be named by the beginning of their id; strangers who wait for an owner's yes: more than he would ever read."""
 
 ASKERS = 10_000
 ASKED_WAITING = 8

@@ -18,6 +18,7 @@ from xmppbus.event import Event
 from xmppbus.interfaces import Clock
 from xmppbus.journal import Entry
 from xmppbus.people.holding import muted
+from xmppbus.people.incidents import OURS
 from xmppbus.people.interests import Interests
 from xmppbus.people.model import Incident, Mute, Person, Subscription
 from xmppbus.people.store import People
@@ -88,7 +89,7 @@ class Audience:
             copy = (await self._store.copies([(key, jid)])).get((key, jid))
             if copy is not None and copy.episode == incident.episode:
                 return True
-        return any(each.owner == jid for each in self.matching(event, incident))
+        return self.most_urgent(jid, event, incident) is not None
 
     def _is_routed(self, target: Target, event: Event) -> bool:
         """Whether the config sends it there, whatever anybody has subscribed to."""
@@ -104,20 +105,22 @@ class Audience:
         )
 
     def matching(self, event: Event, incident: Incident | None = None) -> list[Subscription]:
-        """The most urgent of each owner's subscriptions that want an event.
+        """The most urgent of each owner's subscriptions that want an event."""
+        return self.interests.matching_any(*concerning(event, incident))
 
-        One of an incident concerns whoever wanted to hear of it when it was worse: its end has no severity to speak of.
-        """
-        if incident is None:
-            return self.interests.matching(event)
-        severities = dict.fromkeys((event.severity, incident.severity, incident.worst))
-        return self.interests.matching_any(event.type, severities)
+    def most_urgent(self, jid: str, event: Event, incident: Incident | None = None) -> Subscription | None:
+        """The most urgent of one owner's; None when none wants it."""
+        return self.interests.most_urgent_any(jid, *concerning(event, incident))
 
     # --- persons ------------------------------------------------------------------------------------------------------
 
     def person(self, jid: str) -> Person:
         """What we know of a bare JID."""
         return self._persons.get(jid) or Person(jid=jid)
+
+    def known(self, jid: str) -> Person | None:
+        """The same, or None where nothing is kept."""
+        return self._persons.get(jid)
 
     def persons(self) -> list[Person]:
         """Everybody of whom something is kept."""
@@ -146,12 +149,12 @@ class Audience:
             await self._keep(Person(jid=jid))
 
     async def _keep(self, person: Person) -> None:
-        if person == Person(jid=person.jid):
-            if self._persons.pop(person.jid, None):
-                await self._store.forget_person(person.jid)
-            return
-        await self._store.keep_person(person)
-        self._persons[person.jid] = person
+        if person != Person(jid=person.jid):
+            await self._store.keep_person(person)
+            self._persons[person.jid] = person
+        elif person.jid in self._persons:
+            await self._store.forget_person(person.jid)
+            del self._persons[person.jid]
 
     async def suspend(self, jid: str, why: str) -> Person:
         """Send it nothing until `resume`."""
@@ -202,3 +205,15 @@ class Audience:
     def _wake(self, jid: str) -> None:
         """What was held is looked at anew: the reason may be gone."""
         self._store.wake(Target(DIGEST, jid))
+
+
+def concerning(event: Event, incident: Incident | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The types and severities of which a subscription has to want one.
+
+    What becomes of an incident concerns whoever wanted to hear of it: its end has no severity to speak of, and that it
+    was acknowledged is an event of another type.
+    """
+    if incident is None:
+        return (event.type,), (event.severity,)
+    types = (event.type, incident.type) if event.source == OURS else (event.type,)
+    return types, tuple(dict.fromkeys((event.severity, incident.severity, incident.worst)))

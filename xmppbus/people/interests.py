@@ -7,7 +7,7 @@ somebody subscribes to, or leaves, a pattern with a severity that nobody else ha
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xmppbus import limits
 from xmppbus.event import Event
@@ -72,11 +72,13 @@ class Interests:
 
     def matching(self, event: Event) -> list[Subscription]:
         """The most urgent of each owner's subscriptions that want an event."""
-        return self.matching_any(event.type, (event.severity,))
+        return self.matching_any((event.type,), (event.severity,))
 
-    def matching_any(self, type_: str, severities: Iterable[str]) -> list[Subscription]:
-        """As `matching`, for what has that type and any of those severities."""
-        buckets = {id(each): each for severity in severities for each in self._lookup(type_, severity)}
+    def matching_any(self, types: Sequence[str], severities: Sequence[str]) -> list[Subscription]:
+        """As `matching`, for what has any of those types and any of those severities."""
+        buckets = {
+            id(each): each for type_ in types for severity in severities for each in self._lookup(type_, severity)
+        }
         if not buckets:
             return []
         first, *rest = buckets.values()
@@ -92,7 +94,16 @@ class Interests:
 
     def most_urgent(self, owner: str, event: Event) -> Subscription | None:
         """The most urgent of one owner's subscriptions that want an event; None when none does."""
-        wanted = [each for each in self._of.get(owner, {}).values() if wants(each, event)]
+        return self.most_urgent_any(owner, (event.type,), (event.severity,))
+
+    def most_urgent_any(self, owner: str, types: Sequence[str], severities: Sequence[str]) -> Subscription | None:
+        """As `matching_any`, for one owner."""
+        wanted = [
+            each
+            for each in self._of.get(owner, {}).values()
+            if any(topic_matches(each.pattern, type_) for type_ in types)
+            and (not each.severity or any(severity_matches(each.severity, severity) for severity in severities))
+        ]
         return min(wanted, key=urgency, default=None)
 
     def _lookup(self, type_: str, severity: str) -> tuple[_Bucket, ...]:
@@ -104,12 +115,6 @@ class Interests:
             if len(self._matched) > limits.MATCHED_TYPES:
                 self._matched.popitem(last=False)
         return found
-
-
-def wants(subscription: Subscription, event: Event) -> bool:
-    """Whether a subscription is about an event."""
-    rule = subscription.severity
-    return topic_matches(subscription.pattern, event.type) and (not rule or severity_matches(rule, event.severity))
 
 
 def urgency(subscription: Subscription) -> tuple[bool, bool, int, int]:
