@@ -84,7 +84,7 @@ class Bus:
                 text = f"derived from one another {limits.HOPS} times; is there a circle in the routes?"
                 return Settled(delivery, Outcome(Verdict.DEAD, "loop", text))
             derived = _derived(station, event, index, each)
-            events.append(Routed(derived, _content(derived), self._routes.onward(station, derived)))
+            events.append(Routed(derived, _content(derived), self._routes.derived(station, derived)))
         targets = self._routes.onward(station, event) if same else ()
         return Settled(delivery, Outcome(Verdict.DELIVERED), targets, tuple(events))
 

@@ -111,6 +111,10 @@ def default_route(output: str) -> Route:
     return Route(DEFAULT_ROUTE, Match(), (), (Address(output),))
 
 
+PEOPLE_ROUTE = Route(".people", Match(), (), (Address("people", "all"),))
+"""Every event, past every route, to those who match it with people's subscriptions; no route can be called like it."""
+
+
 class Routes:
     """All routes of the house. A route of the config named `default` takes the built-in one's place."""
 
@@ -133,3 +137,8 @@ class Routes:
         name, _, step = station.rpartition("/")
         route = self._by_name.get(name)
         return route.targets(event, int(step) + 1) if route else ()
+
+    def derived(self, station: str, event: Event) -> tuple[Target, ...]:
+        """Where an event goes that an analyzer made there: on along the route, and to people like every other."""
+        people = self._by_name.get(PEOPLE_ROUTE.name)
+        return (*self.onward(station, event), *(people.targets(event, 0) if people else ()))

@@ -42,3 +42,15 @@ def test_with_a_bot_every_event_is_matched_with_what_people_want(write: Write) -
     targets = [tuple(each) for each in config.routes.route(event)]
     assert targets == [("pubsub", "a.b"), ("chat", "romeo@example.org"), ("people", "all")]
     assert any("no owner" in warning for warning in config.warnings)
+
+
+def test_what_an_analyzer_makes_comes_by_people_too(write: Write) -> None:
+    """It is an event like every other; what it lets pass has come by at the door."""
+    routes = "routes: [{name: a, match: 'disk.#', via: [x], to: [pubsub]}]\n"
+    config = load(write(XMPP + "bot: {}\n" + routes), {})
+    event = Event({"type": "disk.digest", "id": "1", "source": "s", "time": "2026-01-31T12:00:00Z"})
+    assert [tuple(each) for each in config.routes.derived("a/0", event)] == [
+        ("pubsub", "disk.digest"),
+        ("people", "all"),
+    ]
+    assert [tuple(each) for each in config.routes.onward("a/0", event)] == [("pubsub", "disk.digest")]

@@ -22,13 +22,11 @@ from xmppbus.errors import ConfigInvalid
 from xmppbus.options import BotOptions, MatchOptions, Options, RouteOptions
 from xmppbus.people.addresses import bare_jid
 from xmppbus.plugins import Registry
-from xmppbus.route import DEFAULT_ROUTE, Address, Match, Route, Routes, default_route
+from xmppbus.route import DEFAULT_ROUTE, PEOPLE_ROUTE, Address, Match, Route, Routes, default_route
 
 __all__ = ["Config", "load", "secret_of", "verify"]
 
 PUBSUB = "pubsub"
-PEOPLE_ROUTE = Route(".people", Match(), (), (Address("people", "all"),))
-"""Every event, past every route, to those who match it with people's subscriptions; no route can be called like it."""
 
 
 @dataclass(frozen=True)
