@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -85,10 +85,7 @@ class Deliverer:
         try:
             await asyncio.sleep(0)  # let it start listening, or a commit during the claim would go unheard
             runs = await self._claim()
-            for run in runs:
-                task = asyncio.create_task(self._run(run), name=f"{self.output} {run.place}")
-                self._active[task] = sum(len(each.event.encoded) for each in run.deliveries)
-                task.add_done_callback(self._ended)
+            self._begin(runs)
             if not runs:
                 # A place that is done may wait again at once: its own end wakes us as a commit does.
                 await asyncio.wait({changed, *self._active}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,6 +97,15 @@ class Deliverer:
         if free <= 0 or sum(self._active.values()) >= limits.CLAIM_BYTES:
             return []
         return await self._journal.claim(self.output, free, self._run_events)
+
+    def _begin(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._start(self._run(run), (run,))
+
+    def _start(self, work: Coroutine[None, None, None], runs: Sequence[Run]) -> None:
+        task = asyncio.create_task(work, name=f"{self.output} {runs[0].place}")
+        self._active[task] = sum(len(each.event.encoded) for run in runs for each in run.deliveries)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._active.pop(task, None)

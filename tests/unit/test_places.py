@@ -107,3 +107,54 @@ def test_a_forgotten_place_is_gone() -> None:
     assert [place.id for place in made] == [2]
     assert names(made.take("pubsub", 5, 0.0)) == "b"
     assert made.waiting == 1
+
+
+def test_a_place_that_is_woken_is_due_at_once() -> None:
+    """Once, however often it is woken; and what stopped it stays known until it has answered."""
+    made = schedule("a", "b", waiting=2)
+    a, b = made.take("pubsub", 2, 0.0)
+    for place in (a, b):
+        made.stop(place, stop(100), 0.0)
+        made.release(place)
+    made.wake(a)
+    made.wake(a)
+    assert a.stop
+    assert names(made.take("pubsub", 5, 1.0)) == "a"
+    made.release(a)
+    assert names(made.take("pubsub", 5, 200.0)) == "ab"
+    assert made.take("pubsub", 5, 200.0) == []
+
+
+def test_a_place_that_is_woken_while_it_is_claimed_does_not_stop() -> None:
+    """Whoever works it may not have seen why; the next time it does."""
+    made = schedule("a")
+    for rest in (0.0, 100.0):
+        (place,) = made.take("pubsub", 1, 0.0)
+        if not rest:
+            made.wake(place)
+        made.stop(place, stop(100), 0.0)
+        made.release(place)
+        assert made.next_due(0.0) == (rest or None)
+
+
+def test_waking_the_same_places_for_ever_takes_no_room() -> None:
+    """Somebody's connection comes and goes all night."""
+    made = schedule("a")
+    for moment in range(1_000):
+        (place,) = made.take("pubsub", 1, moment)
+        made.stop(place, stop(100_000), moment)
+        made.release(place)
+        made.wake(place)
+    assert len(made._outputs["pubsub"].stopped) < 100
+
+
+def test_a_held_place_where_nothing_waits_any_more_is_not_held() -> None:
+    """What comes next asks anew."""
+    made = schedule("a")
+    (place,) = made.take("pubsub", 1, 0.0)
+    made.stop(place, stop(100, "held"), 0.0)
+    made.release(place)
+    made.add(place.id, -1)
+    assert place.stop is None
+    made.add(place.id, 1)
+    assert names(made.take("pubsub", 1, 0.0)) == "a"

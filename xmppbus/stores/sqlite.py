@@ -177,9 +177,15 @@ class SqliteJournal:
         found = Settlements()
         for run, outcomes, stop in settled:
             if claim := self._claims.holds(run):
-                found.add(self._claims.sort_out(claim, outcomes, last=True, stop=stop))
+                settlement = self._claims.sort_out(claim, outcomes, last=True, stop=stop)
+                if settlement.has_work:
+                    found.add(settlement)
+                else:
+                    self._claims.settled(settlement, (0, 0))
         if found.each:
             await self._writer.submit(found)
+        else:
+            self._claims.changed()
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
