@@ -373,6 +373,9 @@ FENCES_AHEAD = 1
 """Deliveries, or bytes, that are written to people before a ping behind them is to settle them, and how many such
 pieces are on their way while the next is written: a piece costs a commit, and is made without a pause."""
 
+HELD_SECONDS = 60.0
+"""How often a place that is held is looked at although nothing has changed: what came since may be due sooner."""
+
 LAST_MESSAGES = 20_000
 """With an account: JIDs whose last message is remembered, as only that one can be corrected; 150 bytes each."""
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from xmppbus import limits
 from xmppbus.journal import DELIVERED, UNSENT, Outcome, Run, Verdict
+from xmppbus.people.audience import CHAT
 from xmppbus.people.model import Copy, Message
 from xmppbus.people.store import People
+from xmppbus.route import Target
 from xmppbus.xmpp.replies import NoAnswer
 from xmppbus.xmpp.talk import Talk
 
@@ -159,4 +161,16 @@ class HandingOver:
         else:
             if done.messages or done.copies:
                 await self._people.handed_over(done.messages, done.copies)
+                await self._look_again(done.copies)
         return done.ended
+
+    async def _look_again(self, copies: Sequence[Copy]) -> None:
+        """An incident may have changed while a message about it was on its way. Whoever folds it looks for copies after
+        he has written it down, and we look at it after we have written down the copies: one of us finds the other."""
+        newest = {copy.key: 0 for copy in copies}
+        found = await asyncio.gather(*(self._people.incident(key) for key in newest))
+        newest |= {each.key: each.sequence for each in found if each is not None}
+        for copy in copies:
+            if copy.message_id and copy.sequence < newest[copy.key]:
+                # Nothing if it waits already, as it does where it was addressed: its place is ours until we settle.
+                await self._people.deliver_again(newest[copy.key], Target(CHAT, copy.jid))

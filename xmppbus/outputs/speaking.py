@@ -84,6 +84,11 @@ class Speaking:
         copies = () if told.copy is None else (told.copy,)
         return Letter(DELIVERED, tuple(stanzas), tuple(messages), copies)
 
+    def sent(self, jid: str) -> None:
+        """The JID is sent something else."""
+        if self._last is not None:
+            self._last.sent(jid)
+
     def _told(self, jid: str, delivery: Delivery) -> Told:
         known = self._known
         if is_retraction(delivery.event):

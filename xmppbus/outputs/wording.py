@@ -55,9 +55,14 @@ class Wording:
             self._rendered[name] = message
         return message.stanza(jid, made, saying.replaces)
 
-    def digest(self, jid: str, made: str, text: str) -> bytes:
-        """A digest to a JID."""
-        return Message(self._talk.full(), text).stanza(jid, made)
+    def digest(self, jid: str, made: str, text: str, *, is_room: bool) -> bytes:
+        """A digest to a person or a room."""
+        message = (
+            Message(self._talk.full(), text, kind="groupchat", markable=False, store=False)
+            if is_room
+            else Message(self._talk.full(), text)
+        )
+        return message.stanza(jid, made)
 
     def _sender(self, key: str) -> str:
         return self._talk.full(resource_of(key)) if key else self._talk.full()

@@ -1,0 +1,179 @@
+"""What is held for a person, told in one message when it is due: at the end of quiet hours or of a digest's window,
+when the person is back, when there is room in its budget again.
+
+A place is a bare JID, of a person or of a room. The hold is the place's, never a delivery's, and nothing of it is
+written: after a restart it is worked out anew from what the person wants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from xmppbus import limits
+from xmppbus.interfaces import Clock
+from xmppbus.journal import HELD, Delivery, Journal, Outcome, Run, Verdict
+from xmppbus.outputs.chat import stopped
+from xmppbus.outputs.digesting import Digesting
+from xmppbus.outputs.handing import HandingOver
+from xmppbus.outputs.known import Folded, Known, look_up
+from xmppbus.outputs.speaking import LastMessages, Speaking
+from xmppbus.outputs.wording import Wording
+from xmppbus.people.audience import DIGEST, Audience
+from xmppbus.people.budget import Budget
+from xmppbus.people.holding import AWAY, Hold, held
+from xmppbus.people.interests import urgency
+from xmppbus.people.model import Incident, Subscription
+from xmppbus.people.store import People
+from xmppbus.people.telling import key_of
+from xmppbus.route import Target, severity_matches, topic_matches
+from xmppbus.xmpp.presence import Presence
+from xmppbus.xmpp.talk import Talk
+
+
+class Digest:
+    """An `Output` and a `ManyOutput`: holds, gathers, and tells."""
+
+    def __init__(
+        self,
+        talk: Talk,
+        journal: Journal,
+        people: People,
+        audience: Audience,
+        *,
+        budget: Budget,
+        is_room: Callable[[str], bool],
+        folded: Folded,
+        zone: tzinfo,
+        clock: Clock,
+        last: LastMessages | None = None,
+    ) -> None:
+        """`last` is that of the output `chat`."""
+        self._talk = talk
+        self._journal = journal
+        self._people = people
+        self._audience = audience
+        self._budget = budget
+        self._is_room = is_room
+        self._folded = folded
+        self._zone = zone
+        self._clock = clock
+        self._last = last
+        self._handing = HandingOver(talk, people)
+        talk.on_presence.append(self._seen)
+
+    async def __aenter__(self) -> Digest:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """The stream is somebody else's to close."""
+
+    async def ready(self) -> None:
+        """While a session is up."""
+        await self._talk.ready()
+
+    def status(self) -> Mapping[str, Any]:
+        """See `docs/reference/status.md`."""
+        up = bool(self._talk.session)
+        return {"state": "up" if up else "down", "reason": "" if up else "no session with the XMPP server; see `xmpp`"}
+
+    def _seen(self, jid: str, presence: Presence) -> None:
+        if presence.show not in AWAY:
+            self._people.wake(Target(DIGEST, jid))
+
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
+        """As `interfaces.Output` says."""
+        async for _, outcomes in self.deliver_many([Run(0, DIGEST, place, tuple(deliveries))]):
+            for outcome in outcomes:
+                yield outcome
+
+    async def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
+        """As `handing_over.ManyOutput` says."""
+        known = await look_up(runs, self._journal, self._people, self._folded)
+        since = await self._since(runs)
+        now = self._clock()
+        due: list[Run] = []
+        for run in runs:
+            why = self._why_not(run, known, since.get(run.place, now), now)
+            if why is None:
+                due.append(run)
+            else:
+                yield run, stopped(run, why)
+        if not due:
+            return
+        wording = Wording(self._talk, self._zone, now)
+        speaking = Speaking(known, wording, now, self._last)
+        digesting = Digesting(known, wording, speaking, self._audience, is_room=self._is_room, now=now)
+        async for result in self._handing.hand_over((run, digesting.letters(run)) for run in due):
+            yield result
+
+    # --- holding ------------------------------------------------------------------------------------------------------
+
+    def _why_not(self, run: Run, known: Known, since: datetime, now: datetime) -> Outcome | None:
+        """Why the place has to wait; None, and one message taken from its budget, when it is due."""
+        jid = run.place
+        if suspended := self._audience.person(jid).suspended:
+            return Outcome(Verdict.STOPPED, HELD, suspended, limits.SUSPENDED_SECONDS)
+        hold = self._hold(run, known, since, now)
+        if hold is not None:
+            seconds = (hold.until - now).total_seconds() if hold.until else limits.HELD_SECONDS
+            # What comes meanwhile may be due sooner, and nobody says so.
+            return Outcome(Verdict.STOPPED, HELD, hold.why, min(seconds, limits.HELD_SECONDS))
+        if not self._budget.take(jid, now):
+            return Outcome(Verdict.STOPPED, HELD, "budget", self._budget.seconds(jid, now))
+        return None
+
+    def _hold(self, run: Run, known: Known, since: datetime, now: datetime) -> Hold | None:
+        """The hold that ends first: one thing that may be said takes all others along."""
+        jid = run.place
+        person, show = self._audience.person(jid), self._talk.presence_of(jid).show
+        subscriptions = self._audience.interests.of(jid)
+        gathered = len(run.deliveries)
+        found: Hold | None = None
+        for each in run.deliveries:
+            incident = known.incidents.get(key_of(each.event))
+            subscription = most_urgent(subscriptions, each, incident)
+            if subscription is None:
+                return None  # a route sent it, and the budget alone had to be waited for
+            severity = incident.severity if incident else each.event.severity
+            hold = held(
+                subscription, person, severity, show=show, now=now, zone=self._zone, since=since, gathered=gathered
+            )
+            if hold is None:
+                return None
+            if found is None or _ends(hold) < _ends(found):
+                found = hold
+        return found
+
+    async def _since(self, runs: Sequence[Run]) -> dict[str, datetime]:
+        """When the first of what waits for whom was accepted; of those who want digests."""
+        jids = [each.place for each in runs if any(map(_is_digest, self._audience.interests.of(each.place)))]
+        heads = await asyncio.gather(*(self._people.waiting(Target(DIGEST, jid), 1) for jid in jids))
+        return {jid: head[0].accepted for jid, head in zip(jids, heads, strict=True) if head}
+
+
+def most_urgent(
+    subscriptions: Sequence[Subscription], delivery: Delivery, incident: Incident | None
+) -> Subscription | None:
+    """The most urgent of one owner's subscriptions that want it; as `Audience.matching` says it of everybody's."""
+    event = delivery.event
+    severities = {event.severity, incident.severity, incident.worst} if incident else {event.severity}
+    wanted = [
+        each
+        for each in subscriptions
+        if topic_matches(each.pattern, event.type)
+        and (not each.severity or any(severity_matches(each.severity, severity) for severity in severities))
+    ]
+    return min(wanted, key=urgency, default=None)
+
+
+def _is_digest(subscription: Subscription) -> bool:
+    return bool(subscription.digest_seconds or subscription.digest_events)
+
+
+def _ends(hold: Hold) -> datetime:
+    return hold.until or datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,85 @@
+"""Makes the letters of digests: what is due for a JID in one message, and corrections of what it has already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from xmppbus.journal import DELIVERED, Delivery, Outcome, Run, Verdict
+from xmppbus.outputs.handing import Letter
+from xmppbus.outputs.known import Known
+from xmppbus.outputs.speaking import Speaking
+from xmppbus.outputs.wording import Wording
+from xmppbus.people.audience import Audience
+from xmppbus.people.model import Incident, Message, message_id
+from xmppbus.people.telling import expiry, is_retraction, key_of, revision_of
+from xmppbus.people.texts import digest_text
+
+
+class Digesting:
+    """For one batch."""
+
+    def __init__(
+        self,
+        known: Known,
+        wording: Wording,
+        speaking: Speaking,
+        audience: Audience,
+        *,
+        is_room: Callable[[str], bool],
+        now: datetime,
+    ) -> None:
+        self._known = known
+        self._wording = wording
+        self._speaking = speaking
+        self._audience = audience
+        self._is_room = is_room
+        self._now = now
+
+    def letters(self, run: Run) -> Iterator[Letter]:
+        """One for each delivery, in order. The digest is in that of the first event it tells of."""
+        jid, is_room = run.place, self._is_room(run.place)
+        letters = {each.id: Letter() for each in run.deliveries}
+        newest = {key: each for each in run.deliveries if (key := key_of(each.event))}
+        told: list[Delivery] = []
+        for each in run.deliveries:
+            key = key_of(each.event)
+            incident = self._known.incidents.get(key) if key else None
+            if expires := expiry(each.event, self._now):
+                letters[each.id] = Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
+            elif is_retraction(each.event) or (incident and self._has_copy(jid, incident)):
+                if not is_room and newest.get(key, each) is each:
+                    letters[each.id] = self._speaking.letter(jid, each)
+            elif self._audience.muted(jid, each.event, incident, self._now) is None:
+                told.append(each)
+        if told:
+            letter = self._one(jid, told) or self._several(jid, told, is_room=is_room)
+            letters[told[0].id] = letter
+        yield from letters.values()
+
+    def _has_copy(self, jid: str, incident: Incident) -> bool:
+        copy = self._known.copies.get((incident.key, jid))
+        return copy is not None and bool(copy.message_id) and copy.episode == incident.episode
+
+    def _one(self, jid: str, told: Sequence[Delivery]) -> Letter | None:
+        """If it is all about one thing, that is told as it would have been at once."""
+        about = {key_of(each.event) or each.item_id for each in told}
+        if len(about) > 1 or self._is_room(jid):
+            return None
+        letter = self._speaking.letter(jid, told[-1])
+        if not letter.messages:
+            return letter
+        (first, *_) = letter.messages
+        also = tuple(first._replace(sequence=each.sequence) for each in told[:-1])
+        return letter._replace(messages=(*letter.messages, *also))
+
+    def _several(self, jid: str, told: Sequence[Delivery], *, is_room: bool) -> Letter:
+        revision = -1 - revision_of(
+            told[0]
+        )  # a digest has an id of its own beside what else is told of its first event
+        made = message_id(told[0].item_id, jid, revision)
+        text = digest_text([each.event for each in told], self._known.incidents)
+        stanza = self._wording.digest(jid, made, text, is_room=is_room)
+        self._speaking.sent(jid)
+        messages = tuple(Message(made, each.sequence, jid, revision, "", self._now) for each in told)
+        return Letter(DELIVERED, (stanza,), messages)
