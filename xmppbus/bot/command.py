@@ -99,6 +99,7 @@ class Answer(NamedTuple):
     table: Table | None = None
     confirm: Callable[[], Awaitable[Answer]] | None = None
     failed: bool = False  # a refusal; the text says what to do
+    is_page: bool = False  # it is cut to what fits already
 
 
 Values = Mapping[str, Any]
@@ -117,6 +118,13 @@ class Command:
     example: str = ""
     aliases: tuple[str, ...] = field(default=())
     said_only: bool = False  # it makes no sense as a form
+
+    @property
+    def written(self) -> str:
+        """How it is written: `last [NUMBER] [PATTERN]`."""
+        words = ["|".join(each.choices) if each.choices else each.name.upper() for each in self.arguments]
+        optional = [word if each.required else f"[{word}]" for word, each in zip(words, self.arguments, strict=True)]
+        return " ".join([self.name, *optional])
 
 
 class Unusable(Exception):

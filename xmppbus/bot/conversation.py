@@ -14,8 +14,10 @@ from xmppbus import limits
 from xmppbus.bot import words
 from xmppbus.bot.access import Action, Affiliation
 from xmppbus.bot.catalogue import _, speaking
-from xmppbus.bot.command import Answer, Asker, Unusable
+from xmppbus.bot.command import Answer, Asker, Place, Unusable
 from xmppbus.bot.desk import Desk
+from xmppbus.bot.finding import is_about_incident
+from xmppbus.bot.hearing import is_yes
 from xmppbus.bot.pace import Pace, Speech
 from xmppbus.bot.shown import as_text
 from xmppbus.errors import BusError, Refused
@@ -33,6 +35,7 @@ class Line(NamedTuple):
     text: str
     say: Say
     language: str = ""  # of who says it (RFC 5646)
+    is_aside: bool = False  # a reaction, or a reply in a room: answered only if it is about an incident, and refused
 
 
 class Conversations:
@@ -105,7 +108,7 @@ class Conversations:
         desk, asker = self._desk, line.asker
         try:
             async with asyncio.timeout(limits.COMMAND_SECONDS):
-                answer = await answer_to(desk, asker, line.text)
+                answer = await (aside if line.is_aside else answer_to)(desk, asker, line.text)
         except TimeoutError:
             return _("That took too long. Try again, or ask for less.")
         except Exception:  # the bot is kept alive: one command's bug is not the others'
@@ -114,17 +117,33 @@ class Conversations:
         return said(desk, asker, answer)
 
 
+async def aside(desk: Desk, asker: Asker, text: str) -> Answer:
+    """A reaction, or a reply in a room. That it was done shows in everybody's copy, so nothing is said about it."""
+    if not await is_about_incident(desk, asker):
+        return Answer()
+    answer = await answer_to(desk, asker, text)
+    return answer if answer.failed else Answer()
+
+
 async def answer_to(desk: Desk, asker: Asker, text: str) -> Answer:
     """Do what a line wants: a command, or what waits for the one-time word that it is."""
     confirmed = desk.confirming.confirmed(asker.who, text)
+    text = words.without_prefix(text, desk.options.prefix)
     try:
         if confirmed:
             return await confirmed()
-        return await obey(desk, asker, words.without_prefix(text, desk.options.prefix))
+        if words.find(words.split(text)[0], desk.commands) is None and await _acknowledges(desk, asker, text):
+            text = "ack"
+        return await obey(desk, asker, text)
     except Unusable as error:
         return Answer(str(error), failed=True)
     except Refused as refusal:
         return Answer(sentence(refusal), failed=True)
+
+
+async def _acknowledges(desk: Desk, asker: Asker, text: str) -> bool:
+    """An emoji that is a yes does, and any reply in a chat to a message about an incident."""
+    return is_yes(text) or (asker.place is Place.CHAT and await is_about_incident(desk, asker))
 
 
 async def obey(desk: Desk, asker: Asker, text: str) -> Answer:
@@ -163,6 +182,8 @@ def refused(desk: Desk, asker: Asker, action: Action) -> Answer:
 def said(desk: Desk, asker: Asker, answer: Answer) -> str:
     """An answer as chat text: its first page, and the one-time word if it wants one."""
     text = as_text(answer)
+    if answer.is_page:
+        return text
     if answer.confirm is None:
         return desk.pages.first(asker.who, text)
     word = desk.confirming.ask(asker.who, answer.confirm)

@@ -11,10 +11,13 @@ from xmppbus.bot.access import Action, Affiliation, Affiliations, may
 from xmppbus.bot.command import Asker, Command, Place, commands_of
 from xmppbus.bot.confirming import Confirming
 from xmppbus.bot.pages import Pages
-from xmppbus.house import House
+from xmppbus.house import House, acting_of, people_of
 from xmppbus.interfaces import Accept
 from xmppbus.options import BotOptions
+from xmppbus.people.acting import Acting
+from xmppbus.people.audience import Audience
 from xmppbus.people.store import People
+from xmppbus.people.texts import moment_text
 
 
 @dataclass
@@ -33,7 +36,18 @@ class Desk:
     @property
     def people(self) -> People:
         """What is kept of people."""
-        return self.house.people
+        return people_of(self.house)
+
+    @property
+    def audience(self) -> Audience:
+        """Who wants to hear what."""
+        assert self.house.audience is not None, "there is a bot"  # noqa: S101  # for the type checker
+        return self.house.audience
+
+    @property
+    def acting(self) -> Acting:
+        """Acknowledges, resolves and retracts for people, at every door the same."""
+        return acting_of(self.house)
 
     def now(self) -> datetime:
         """The house's clock, in UTC."""
@@ -54,8 +68,7 @@ class Desk:
 
     def clock_time(self, moment: datetime) -> str:
         """A moment for people, in the bot's zone: the time alone when it is today's, else with its day."""
-        local, today = moment.astimezone(self.zone), self.now().astimezone(self.zone).date()
-        return local.strftime("%H:%M" if local.date() == today else "%Y-%m-%d %H:%M")
+        return moment_text(moment, self.zone, self.now())
 
 
 def open_desk(house: House, accept: Accept, options: BotOptions) -> Desk:

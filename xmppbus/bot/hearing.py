@@ -1,4 +1,4 @@
-"""What of all that arrives is meant for the bot, and what is never answered: errors, echoes, history, machines. Pure."""
+"""What of all that arrives is meant for the bot, and what is never answered: errors, history, machines. Pure."""
 
 from __future__ import annotations
 
@@ -34,3 +34,11 @@ def addressed(body: str, prefix: str, nick: str) -> str:
         return text[len(prefix) :].strip()
     mention = re.match(rf"@?{re.escape(nick)}(?:[:,]\s*|\s+)(?=\S)", text, re.IGNORECASE) if nick else None
     return text[mention.end() :].strip() if mention else ""
+
+
+def is_acting(body: str) -> bool:
+    """Whether a reply in a room is meant for the bot although it does not say so: `ack`, `resolve`, an emoji that is a
+    yes. What people say to one another of an incident is not.
+    """
+    word = body.strip().casefold().rstrip(".!")
+    return word in ("ack", "unack", "resolve") or is_yes(word)

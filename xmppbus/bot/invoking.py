@@ -21,7 +21,7 @@ from xmppbus.bot.desk import Desk
 from xmppbus.bot.remembering import Remembered
 from xmppbus.errors import Refused
 from xmppbus.xmpp import adhoc
-from xmppbus.xmpp.adhoc import Doing, Mistaken, Note, Request
+from xmppbus.xmpp.adhoc import Doing, Mistaken, Request
 from xmppbus.xmpp.messages import LANGUAGE
 
 log = logging.getLogger("xmppbus.bot")

@@ -111,15 +111,18 @@ def way(text: str) -> Way:
     left = text.split()
     found = Way()
     while left:
+        before = len(" ".join(left))
         first = left.pop(0).casefold()
-        if first == "digest":
-            found = _digest(found, left)
-        elif first == "quiet":
-            found = found._replace(quiet=_quiet(left))
-        elif first != "every":
-            raise Unusable(
-                _("`{text}` is neither `every`, nor `digest 15m`, nor `quiet 22:00-07:00`.").format(text=_shown(first))
-            )
+        if first not in ("every", "digest", "quiet"):
+            said = _("`{text}` is neither `every`, nor `digest 15m`, nor `quiet 22:00-07:00`.")
+            raise Unusable(said.format(text=_shown(first)), before)
+        try:
+            if first == "digest":
+                found = _digest(found, left)
+            elif first == "quiet":
+                found = found._replace(quiet=_quiet(left))
+        except Unusable as error:
+            raise Unusable(str(error), len(" ".join(left))) from None
     return found
 
 

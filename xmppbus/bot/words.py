@@ -77,7 +77,7 @@ def short(word: str) -> str:
 def values_of(command: Command, rest: str) -> dict[str, Any]:
     """The values of what follows the command's name. Raises `Unusable`."""
     try:
-        return _fill(command.arguments, rest.strip())
+        return fill(command.arguments, rest.strip())
     except Unusable as error:
         raise Unusable(str(error) + usage(command)) from None
 
@@ -108,7 +108,7 @@ def _instead(word: str, commands: Mapping[str, Command]) -> str:
     return (near or ".") + " " + _("`help` lists what I understand.")
 
 
-def _fill(arguments: Sequence[Argument], rest: str) -> dict[str, Any]:
+def fill(arguments: Sequence[Argument], rest: str) -> dict[str, Any]:
     """Values for all arguments. An optional one that the next word does not fit is left out, if what follows then fits;
     of two readings that fail, the one that got further says why.
     """
@@ -120,15 +120,15 @@ def _fill(arguments: Sequence[Argument], rest: str) -> dict[str, Any]:
     if not rest:
         if first.required:
             raise _missing(first)
-        return {first.name: None, **_fill(others, rest)}
+        return {first.name: None, **fill(others, rest)}
     try:
         value, left = _take(first, rest, is_last=not others)
-        return {first.name: value, **_fill(others, left)}
+        return {first.name: value, **fill(others, left)}
     except Unusable as error:
         if first.required or not others:
             raise
         try:
-            return {first.name: None, **_fill(others, rest)}
+            return {first.name: None, **fill(others, rest)}
         except Unusable as other:
             raise (error if error.left <= other.left else other) from None
 
@@ -148,7 +148,7 @@ def _take(argument: Argument, rest: str, *, is_last: bool) -> tuple[Any, str]:
             return _choice(argument, word), left
         return READERS[argument.kind](word), left
     except Unusable as error:
-        raise Unusable(str(error), len(rest)) from None
+        raise Unusable(str(error), error.left if argument.kind is Kind.WAY else len(rest)) from None
 
 
 def _choice(argument: Argument, word: str) -> str:

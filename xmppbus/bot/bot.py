@@ -1,0 +1,137 @@
+"""The input `bot`: hears what people say to the bot, and gives the answers back to where they spoke."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from xmppbus.bot import commands, hearing
+from xmppbus.bot.access import Affiliation
+from xmppbus.bot.catalogue import _, speaking
+from xmppbus.bot.command import Asker, Place
+from xmppbus.bot.conversation import Conversations, Line
+from xmppbus.bot.desk import open_desk
+from xmppbus.bot.invoking import Invocations
+from xmppbus.bot.replying import place_of, reply
+from xmppbus.house import House
+from xmppbus.interfaces import Accept
+from xmppbus.options import BotOptions
+from xmppbus.people.addresses import bare, bare_jid
+from xmppbus.plugins import Options, Registry
+from xmppbus.xmpp.adhoc import FEATURES
+from xmppbus.xmpp.messages import Heard
+from xmppbus.xmpp.talk import Talk
+
+log = logging.getLogger("xmppbus.bot")
+
+
+class Bot:
+    """Listens as long as it runs. It needs `bot:` in the config."""
+
+    def __init__(self, house: House, talk: Talk, options: BotOptions) -> None:
+        self._house = house
+        self._talk = talk
+        self._options = options
+        self._prefix = options.prefix
+        self._name = options.name
+        self._nicks = {bare_jid(room.jid): room.nick or options.name for room in options.rooms}
+        self._conversations: Conversations | None = None
+        self._invocations: Invocations | None = None
+        # Before the first session begins: clients keep what they are told of features.
+        talk.profile.features.update(FEATURES)
+
+    async def run(self, accept: Accept) -> None:
+        """Hear and answer until cancelled."""
+        desk = open_desk(self._house, accept, self._options)
+        self._talk.may_subscribe = lambda jid: desk.affiliations.of(jid) is not Affiliation.OUTCAST
+        async with asyncio.TaskGroup() as group:
+            self._conversations = Conversations(desk, group)
+            self._invocations = Invocations(desk)
+            self._talk.on_heard.append(self._hear)
+            self._talk.answers.append(self._asked)
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._talk.on_heard.remove(self._hear)
+                self._talk.answers.remove(self._asked)
+
+    def status(self) -> Mapping[str, Any]:
+        """Who is being talked to, and how much was answered, or left out because it came too fast."""
+        conversations = self._conversations
+        if conversations is None:
+            return {"state": "down"}
+        return {
+            "state": "up",
+            "talking": conversations.talking,
+            "answered": conversations.answered,
+            "dropped": conversations.dropped,
+        }
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def _hear(self, heard: Heard) -> None:
+        if self._conversations is None or not hearing.is_for_people(heard):
+            return
+        line = self._line(heard)
+        if line is not None:
+            self._conversations.hear(line)
+        elif heard.is_encrypted and heard.kind != "groupchat":
+            with speaking(heard.language):
+                self._say(heard, _("I can't read what is encrypted. Switch encryption off for this chat, please."))
+
+    def _line(self, heard: Heard) -> Line | None:
+        """What is wanted of the bot, if anything is."""
+        asker, say = self._asker(heard), partial(self._say, heard)
+        if heard.reactions is not None:
+            if not any(hearing.is_yes(each) for each in heard.reactions.emojis):
+                return None
+            return Line(asker._replace(replies_to=heard.reactions.to), "👍", say, heard.language, is_aside=True)
+        if heard.is_encrypted:
+            return None
+        text = heard.body
+        if heard.kind == "groupchat":
+            text = hearing.addressed(heard.body, self._prefix, self._nick(heard.bare))
+            if not text and heard.replies_to and hearing.is_acting(heard.body):
+                return Line(asker, heard.body, say, heard.language, is_aside=True)
+        return Line(asker, text, say, heard.language) if text else None
+
+    def _asker(self, heard: Heard) -> Asker:
+        place = place_of(heard)
+        if place is Place.CHAT:
+            return Asker(heard.bare, place, full=heard.sender, replies_to=heard.replies_to)
+        return Asker("", place, heard.bare, heard.nick, heard.sender, replies_to=heard.replies_to)
+
+    def _nick(self, room: str) -> str:
+        """What the bot is called there."""
+        return self._nicks.get(room, self._name)
+
+    def _say(self, heard: Heard, text: str) -> None:
+        self._talk.send(reply(heard, text, self._talk.full(), str(uuid.uuid4())))
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def _asked(self, iq: Element) -> bytes | Awaitable[bytes] | None:
+        if self._invocations is None:
+            return None
+        full = iq.get("from", "")
+        return self._invocations.answer(iq, Asker(bare(full), Place.FORM, full=full), self._talk.jid)
+
+
+def build(house: House, options: Options) -> Bot:
+    """For the registry; the config is the house's: `bot:`."""
+    if options:
+        raise ValueError("the bot has no options here; see `bot`")
+    if house.talk is None or house.options.bot is None:
+        raise ValueError("the bot needs `xmpp:` and `bot:` in the config")
+    return Bot(house, house.talk, house.options.bot)
+
+
+def register(registry: Registry) -> None:
+    """Offer the input `bot`, and the commands."""
+    registry.input("bot", build)
+    commands.register(registry)
