@@ -350,10 +350,8 @@ budget again."""
 MUTES_OF_ONE = 100
 """Mutes of one person: each is looked at for each event that they are to get."""
 
-FOLD_POLL_SECONDS = 1.0
 FOLD_SECONDS = 5.0
-"""How often whoever waits for an event to be folded looks itself; and how long whoever acts waits to say what came of
-it: it is on disk by then."""
+"""How long whoever waits for an event to be folded waits without any progress; then they tell what is known."""
 
 FOLD_EVENTS = 128
 ONWARD_TARGETS = 50_000
