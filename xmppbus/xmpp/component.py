@@ -90,6 +90,7 @@ class Stream:
         self.reason = ""
         self.warning = ""  # what is odd though it is up
         self.hooks = Hooks()
+        self.presence = b"<presence><priority>-1</priority></presence>"  # an account's first one: no messages, please
         self._address = address_of(options, secret)
         self._dice = dice
         self._since = datetime.now(UTC)
@@ -231,9 +232,9 @@ class Stream:
         self.hooks.tell(self.hooks.begun, self.session)
 
     async def _settle_in(self, connection: Connection) -> None:
-        """Before anything is published: are we alone? A client says that it is there, without priority for messages."""
+        """Before anything is published: are we alone? A client says that it is there."""
         if self._split is None:
-            self.pipeline.write(b"<presence><priority>-1</priority></presence>")
+            self.pipeline.write(self.presence)
             return
         await self._while_up(connection, self._check_split)
 

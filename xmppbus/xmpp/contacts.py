@@ -80,7 +80,8 @@ class Contacts:
 
     async def open(self) -> None:
         """Read what is kept."""
-        for person in await self._people.persons():
+        kept = [] if self.is_client else await self._people.persons()
+        for person in kept:
             if person.sees_us or person.shows_us:
                 self._known[person.jid] = Contact(person.sees_us, person.shows_us)
         self._tasks = [asyncio.create_task(self._work(), name="contacts"),
@@ -128,7 +129,9 @@ class Contacts:
     async def _greet(self) -> None:
         try:
             if self._line.roster is not None:  # having asked, we are also told of wishes (RFC 6121 §2.1.6)
-                for query in (await self._line.roster()).findall(f"{{{ROSTER}}}query"):
+                answer = await self._line.roster()
+                self._known.clear()
+                for query in answer.findall(f"{{{ROSTER}}}query"):
                     self.take_roster(query)
             for jid in [jid for jid, each in self._known.items() if each.shows_us]:
                 self._watch(jid)
@@ -172,6 +175,8 @@ class Contacts:
         kind = stanza.get("type", "")
         jid = stanza.get("from", "").partition("/")[0]
         if kind in WISHES:
+            if self.is_client and kind != "subscribe":
+                return  # the server deals with it, and its roster says what came of it
             if jid and self._line.may(jid) and len(self._wishes) < limits.CONTACT_REQUESTS:
                 self._wishes[jid, kind] = None
                 self._more.set()
@@ -183,9 +188,10 @@ class Contacts:
         for item in query.findall(f"{{{ROSTER}}}item"):
             jid, how = item.get("jid", ""), item.get("subscription", "none")
             contact = Contact(how in ("from", "both"), how in ("to", "both"))
-            if contact.shows_us and not self._known.get(jid, NOBODY).shows_us:
-                self._watch(jid)
+            is_new = contact.shows_us and not self._known.get(jid, NOBODY).shows_us
             self._set(jid, contact)
+            if is_new:
+                self._watch(jid)
 
     def presence_of(self, jid: str) -> Presence:
         """How somebody is; `unknown` where he does not let us see it."""

@@ -79,7 +79,10 @@ class Talk:
         hooks.requests.append(self._requested)
         hooks.begun.append(self._begun)
         if self._stream.session:
+            if not self.is_component:  # its first presence is out: with the next first one it is told who is there
+                self.send(b"<presence type='unavailable'/>")
             self._begun(self._stream.session)
+        self._stream.presence = b""  # the contacts have better ones
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
