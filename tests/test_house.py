@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CODE = sorted([*ROOT.glob("xmppbus/**/*.py"), *ROOT.glob("plugins/**/*.py")])
 EVERYTHING = sorted([*CODE, *ROOT.glob("tests/**/*.py")])
-WIRING = {"config", "options", "paths", "listening", "app", "web", "house", "__main__"}
+WIRING = {"config", "options", "paths", "listening", "app", "web", "house", "__main__", "script"}
 TABLE = ROOT / "xmppbus/limits.py"  # all bounds stand in one file, however many there are: it is looked up, not read
 CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in WIRING and path != TABLE]
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "xmppbus", "plugins", "tests", "docker-compose.yml", "docs"}

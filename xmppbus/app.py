@@ -11,8 +11,9 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ from xmppbus.interfaces import Accept, Analyzer, Clock, Input
 from xmppbus.outputs import pubsub
 from xmppbus.plugins import Registry, load
 from xmppbus.retry import Retry
-from xmppbus.route import STATION
+from xmppbus.route import STATION, Address, Match, Route, Routes
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
@@ -47,18 +48,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def offered(config: Config) -> Registry:
+def offered(config: Config, more: Sequence[Callable[[Registry], None]] = ()) -> Registry:
     """Everything that inputs, outputs and routes can name: built-ins and plugins, through the same four verbs."""
     registry = Registry()
     for part in (events, spool, unix, pubsub):
         part.register(registry)
     load(registry, config.options.plugins)
+    for register in more:
+        register(registry)
     return registry
 
 
-async def serve(config: Config, started: Callable[[House], None]) -> int:
+async def serve(
+    config: Config, started: Callable[[House], None], more: Sequence[Callable[[Registry], None]] = ()
+) -> int:
     """Live until SIGTERM or SIGINT, and return the exit code. `started` is called once every door is open."""
-    registry = offered(config)
+    registry = offered(config, more)
     verify(config, registry)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -80,6 +85,7 @@ async def live(
 ) -> None:
     """The whole life of a house, until `stopping` is set. Raises what broke it, in a group."""
     options = config.options
+    config = replace(config, routes=Routes([*config.routes, *(_own_route(*each) for each in registry.matches.items())]))
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
         journal = SqliteJournal(
             config.journal_path,
@@ -116,6 +122,11 @@ async def live(
         started(house)
         await stopping.wait()
         log.info("stopping")
+
+
+def _own_route(output: str, match: Match) -> Route:
+    """Of an output that says itself what it wants; no route of the config can be called like it."""
+    return Route(f".{output}", match, (), (Address(output, "all"),))
 
 
 def _build(house: House) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from xmppbus.errors import PluginInvalid
 from xmppbus.interfaces import Analyzer, Input, Output
+from xmppbus.route import Match
 
 GROUP = "xmppbus.plugins"
 
@@ -48,14 +49,17 @@ class Registry:
         self.outputs: dict[str, MakeOutput] = {}
         self.analyzers: dict[str, MakeAnalyzer] = {}
         self.commands: dict[str, Command] = {}
+        self.matches: dict[str, Match] = {}
 
     def input(self, name: str, make: MakeInput) -> None:
         """Offer a way in."""
         _take(self.inputs, "input", name, make)
 
-    def output(self, name: str, make: MakeOutput) -> None:
-        """Offer a way out; routes name it in `to`."""
+    def output(self, name: str, make: MakeOutput, match: Match | None = None) -> None:
+        """Offer a way out; routes name it in `to`. Events like `match` go there without a route in the config."""
         _take(self.outputs, "output", name, make)
+        if match:
+            self.matches[name] = match
 
     def analyzer(self, name: str, make: MakeAnalyzer) -> None:
         """Offer a station; routes name it in `via`. One is made for each station, so each has a state of its own."""

@@ -87,6 +87,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
         self.log_file = directory / "daemon.log"
         self.config_file = directory / "xmppbus.yaml"
+        self.program: Sequence[str] = (program(),)  # or a script that is the daemon itself
         self.arguments: Sequence[str] = ("serve", "--config", str(self.config_file))
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("XMPPBUS_")},
@@ -155,7 +156,7 @@ class Daemon:
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") and not self.prefix else []
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*guard, *self.prefix, program(), *self.arguments],
+                [*guard, *self.prefix, *self.program, *self.arguments],
                 env=self.environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

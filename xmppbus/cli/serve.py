@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from xmppbus.errors import ConfigInvalid, Exit, JournalFailed, JournalHeld, Plug
 
 if TYPE_CHECKING:
     from xmppbus.house import House
+    from xmppbus.plugins import Registry
 
 log = logging.getLogger("xmppbus")
 
@@ -51,8 +53,8 @@ def serve(config: str | None, verbose: bool) -> Action:
     return action
 
 
-def run_house(path: Path | None) -> int:
-    """Live in it; the exit code."""
+def run_house(path: Path | None, *more: Callable[[Registry], None]) -> int:
+    """Live in it; the exit code. `more` register beside the plugins."""
     import asyncio
 
     from xmppbus import app
@@ -61,7 +63,7 @@ def run_house(path: Path | None) -> int:
     config = load(path, os.environ)
     _raise_open_files()
     try:
-        return asyncio.run(app.serve(config, started))
+        return asyncio.run(app.serve(config, started, more))
     except* (ConfigInvalid, JournalHeld, JournalFailed, PluginInvalid) as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
