@@ -329,9 +329,6 @@ CONFIRM_SECONDS = 30.0
 ROOMS = 1_000
 """Rooms that the bot is in: each is asked every few minutes whether it still holds us."""
 
-AVATAR_BYTES = 8 * KIB
-"""A picture of the bot: XEP-0153 §4 wants at most 8 KiB, as clients fetch it for everybody in their lists."""
-
 FLAPPING_CHANGES = 5
 FLAPPING_SECONDS = 600.0
 """An incident that opened or was resolved so often within so long is flapping: it stays one episode, which is said
