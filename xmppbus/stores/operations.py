@@ -53,6 +53,7 @@ class Claim:
     number: int
     place: Place
     unsettled: dict[int, tuple[int, int]]  # a delivery: its index in the run, and its sequence
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while it is settled in several commits
 
 
 @dataclass(slots=True)

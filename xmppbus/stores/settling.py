@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from xmppbus import limits
 from xmppbus.errors import About, condition
-from xmppbus.journal import HELD, Outcome, Run, Settled, Stop, Verdict
+from xmppbus.journal import HELD, UNSENT, Outcome, Run, Settled, Stop, Verdict
 from xmppbus.stores.operations import Claim, Settlement, weight_of
 from xmppbus.stores.places import Place
 
@@ -15,6 +15,23 @@ def claim_of(run: Run, place: Place) -> Claim:
     """The claim that a run stands for."""
     unsettled = {delivery.id: (index, delivery.sequence) for index, delivery in enumerate(run.deliveries)}
     return Claim(run.claim, place, unsettled)
+
+
+def portions(settled: Sequence[Settled], most: int) -> Iterator[list[Settled]]:
+    """The same in parts, none of which goes on to more than `most` targets: one commit each. One that goes on to more
+    is settled by the last of its parts; after a crash in between it goes on again, and nowhere twice."""
+    part: list[Settled] = []
+    size = 0
+    for each in settled:
+        one = each
+        while size + len(one.onward) > most:
+            room = most - size
+            yield [*part, Settled(one.delivery, UNSENT, one.onward[:room])]
+            one = one._replace(onward=one.onward[room:])
+            part, size = [], 0
+        part.append(one)
+        size += len(one.onward)
+    yield part
 
 
 def sort_out(claim: Claim, settled: Sequence[Settled], *, last: bool, stop: Stop | None) -> Settlement:

@@ -31,6 +31,7 @@ from xmppbus.stores.claims import Claims
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import (
     Append,
+    Claim,
     DropDead,
     MoveCursor,
     Replaying,
@@ -45,6 +46,7 @@ from xmppbus.stores.reader import Reader
 from xmppbus.stores.reserve import Reserve
 from xmppbus.stores.room import EVER, Room
 from xmppbus.stores.rows import milliseconds, moment_of
+from xmppbus.stores.settling import portions
 from xmppbus.stores.writer import Done, Writer
 
 
@@ -158,13 +160,24 @@ class SqliteJournal:
     async def settle(
         self, run: Run, settled: Sequence[Settled], *, more: bool = False, stop: Stop | None = None
     ) -> None:
-        """Write outcomes and what goes on from them, in one commit. Ends the claim unless `more`.
+        """Write outcomes and what goes on from them, in one commit, or in several where that is much: each delivery is
+        settled by the last commit of what goes on from it. Ends the claim unless `more`.
 
-        A run whose claim is void changes nothing. `Refused` (too-many-nodes) changes nothing either: the claim stays.
+        A run whose claim is void changes nothing. `Refused` (too-many-nodes): what is not settled stays claimed.
         """
         claim = self._claims.holds(run)
         if claim is None:
             return
+        *parts, rest = portions(settled, limits.ONWARD_SLICE)
+        if parts or claim.turn.locked():
+            async with claim.turn:  # what goes on to a place gets there in the order of the run
+                for part in parts:
+                    await self._settle(claim, part, more=True, stop=None)
+                await self._settle(claim, rest, more=more, stop=stop)
+        else:
+            await self._settle(claim, rest, more=more, stop=stop)
+
+    async def _settle(self, claim: Claim, settled: Sequence[Settled], *, more: bool, stop: Stop | None) -> None:
         settlement = self._claims.sort_out(claim, settled, last=not more, stop=stop)
         if settlement.has_work:
             await self._writer.submit(settlement)
