@@ -20,7 +20,7 @@ from xmppbus.people.addressing import Addressing
 from xmppbus.people.audience import CHAT, DIGEST, ROOM, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.incidents import Happened, fold, moment_of
-from xmppbus.people.model import Copy, Incident
+from xmppbus.people.model import Copy, Incident, Status
 from xmppbus.people.store import People
 from xmppbus.people.telling import expiry, is_retraction, key_of, retracted_item
 from xmppbus.route import Target
@@ -39,6 +39,14 @@ class _Folded(NamedTuple):
 
 
 _NONE = _Folded(None)
+
+
+class _Known(NamedTuple):
+    """What telling some events takes."""
+
+    folded: dict[int, _Folded]  # by delivery
+    copies: dict[str, list[Copy]]  # by key
+    addressing: Addressing
 
 
 class ForPeople:
@@ -109,20 +117,19 @@ class ForPeople:
 
     async def work(self, run: Run) -> AsyncGenerator[Settled, None]:
         """As `deliver.Work` says: each event goes on to everybody who wants to hear of it."""
-        made = 0
-        deliveries = run.deliveries
-        for start in range(0, len(deliveries), limits.FOLD_EVENTS):
-            if made > limits.ONWARD_TARGETS:
-                for delivery in deliveries[start:]:
+        left = limits.ONWARD_TARGETS
+        for start in range(0, len(run.deliveries), limits.FOLD_EVENTS):
+            chunk = run.deliveries[start : start + limits.FOLD_EVENTS]
+            known = await self._look_up(chunk) if left > 0 else None
+            for delivery in chunk:
+                if known is None or left <= 0:
                     yield Settled(delivery.id, UNSENT)
-                return
-            chunk = deliveries[start : start + limits.FOLD_EVENTS]
-            for settled in await self._worked(chunk):
-                made += len(settled.onward)
-                yield settled
+                    continue
+                onward = await self._onward(delivery, known)
+                left -= len(onward)
+                yield Settled(delivery.id, DELIVERED, onward)
 
-    async def _worked(self, chunk: Sequence[Delivery]) -> list[Settled]:
-        now = self._clock()
+    async def _look_up(self, chunk: Sequence[Delivery]) -> _Known:
         folded = await self._fold(chunk)
         copies = await self._copies({key_of(each.event) for each in chunk if each.id in folded})
         addressing = Addressing(
@@ -132,21 +139,22 @@ class ForPeople:
             is_room=self._is_room,
             corrects=self._corrects,
             zone=self._zone,
-            now=now,
+            now=self._clock(),
         )
-        found = []
-        for delivery in chunk:
-            event = delivery.event
-            incident, tells = folded.get(delivery.id, _NONE)
-            onward: tuple[Target, ...] = ()
-            if is_retraction(event):
-                onward = await self._retracted(retracted_item(event))
-            elif tells and not expiry(event, now):
-                have = copies.get(incident.key, ()) if incident else ()
-                of_episode = {each.jid: each for each in have if incident and each.episode == incident.episode}
-                onward = addressing.targets(event, incident, of_episode)
-            found.append(Settled(delivery.id, DELIVERED, onward))
-        return found
+        return _Known(folded, copies, addressing)
+
+    async def _onward(self, delivery: Delivery, known: _Known) -> tuple[Target, ...]:
+        event = delivery.event
+        incident, tells = known.folded.get(delivery.id, _NONE)
+        if is_retraction(event):
+            return await self._retracted(retracted_item(event))
+        if not tells or expiry(event, self._clock()):
+            return ()
+        copies: dict[str, Copy] = {}
+        if incident is not None:
+            have = known.copies.get(incident.key, ())
+            copies = {each.jid: each for each in have if _concerns(each, delivery, incident)}
+        return known.addressing.targets(event, incident, copies)
 
     async def _fold(self, chunk: Sequence[Delivery]) -> dict[int, _Folded]:
         """What the events come to, by delivery; written down before anybody is told."""
@@ -207,6 +215,15 @@ class ForPeople:
         waiting = [Target(each.output, each.place) for each in fates if each.state is State.WAITING]
         await asyncio.gather(*(self._store.drop_waiting(each, [entry.sequence]) for each in waiting))
         return tuple(Target(ROOM if self._is_room(jid) else CHAT, jid) for jid in sorted(told))
+
+
+def _concerns(copy: Copy, delivery: Delivery, incident: Incident) -> bool:
+    """Whether a message about an incident has to be corrected because of an event: one of its episode; or, where the
+    incident is in the next one already, as when a run is worked again, the end of an earlier one."""
+    if copy.episode == incident.episode:
+        return True
+    is_end = delivery.event.get("status") == Status.RESOLVED and delivery.sequence < incident.sequence
+    return is_end and copy.sequence < delivery.sequence
 
 
 def people_work(output: ForPeople) -> Work:
