@@ -8,7 +8,7 @@ It goes on until it is killed.
 import asyncio
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -37,6 +37,8 @@ async def fan(journal: SqliteJournal) -> None:
     """Events to everybody, and the first step of each one's escalation."""
     targets = tuple(Target("chat", person) for person in PEOPLE)
     for number in count():
+        while (await journal.status()).waiting > 3 * len(PEOPLE):
+            await journal.changed(timedelta(seconds=1))
         name = f"{os.getpid()}-{number}"
         await journal.append([routed(name, Target("people", "all"))])
         say("event", name)
