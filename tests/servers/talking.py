@@ -13,6 +13,8 @@ from tests.support.raw import RawStream
 from tests.support.raw_xml import Stanza
 from tests.support.server import Server
 from xmppbus.options import BotOptions, XmppOptions
+from xmppbus.people.audience import Audience
+from xmppbus.route import Routes
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.messages import Heard
@@ -41,7 +43,9 @@ async def talking(
         SqliteJournal(directory / "journal.db") as journal,
         Stream(given, secret, dice=lambda: 0.0) as stream,
     ):
-        talk = Talk(stream, bot or BotOptions(), journal.people, clock=now)
+        audience = Audience(journal.people, Routes([]), now)
+        await audience.open()
+        talk = Talk(stream, bot or BotOptions(), audience, clock=now)
         prepare(talk)
         async with talk:
             await asyncio.wait_for(talk.ready(), SOON)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 from xml.etree.ElementTree import Element
-
-from msgspec import structs
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.people.model import Person
-from xmppbus.people.store import People
 from xmppbus.xmpp.messages import quoted
 from xmppbus.xmpp.presence import UNKNOWN, Presence, Presences
 from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer
@@ -39,6 +36,16 @@ class Contact(NamedTuple):
 NOBODY = Contact()
 
 
+class Persons(Protocol):
+    """What is kept of persons; the house's `Audience`."""
+
+    def persons(self) -> list[Person]:
+        """Everybody of whom something is kept."""
+
+    async def alter(self, jid: str, **changes: Any) -> Person:
+        """Change some fields; returns after the commit. `Refused` when there are too many."""
+
+
 class Line(NamedTuple):
     """How contacts are spoken to. JIDs of ours are empty in client mode."""
 
@@ -54,10 +61,10 @@ class Line(NamedTuple):
 class Contacts:
     """Entered, it reads what is kept; `begin` is called with every session."""
 
-    def __init__(self, people: People, line: Line) -> None:
+    def __init__(self, persons: Persons, line: Line) -> None:
         self.presences = Presences()
         self.on_presence: list[Callable[[str, Presence], None]] = []
-        self._people = people
+        self._persons = persons
         self._line = line
         self._known: dict[str, Contact] = {}
         self._asked: set[str] = set()
@@ -78,10 +85,9 @@ class Contacts:
         """Whether the server has the roster, and tells everybody itself."""
         return self._line.roster is not None
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Read what is kept."""
-        kept = [] if self.is_client else await self._people.persons()
-        for person in kept:
+        for person in [] if self.is_client else self._persons.persons():
             if person.sees_us or person.shows_us:
                 self._known[person.jid] = Contact(person.sees_us, person.shows_us)
         self._tasks = [asyncio.create_task(self._work(), name="contacts"),
@@ -211,34 +217,30 @@ class Contacts:
             await self._more.wait()
             self._more.clear()
             wishes, self._wishes = list(self._wishes), {}
-            try:
-                await self._grant(wishes)
-            except NoAnswer:
-                continue  # whoever wished it will wish it again
-            except Exception:  # the house is kept alive: the next wish may be a better one
-                log.exception("the contacts could not be changed")
-
-    async def _grant(self, wishes: list[tuple[str, str]]) -> None:
-        """Write down what changes, then answer. One look at what is kept serves all that came together."""
-        kept: dict[str, Person] | None = None
-        for jid, kind in wishes:
-            before = self._known.get(jid, NOBODY)
-            after = self._decide(jid, kind, before)
-            if after != before:
-                if kept is None:
-                    kept = {person.jid: person for person in await self._people.persons()}
-                person = structs.replace(kept.get(jid, Person(jid=jid)), **after._asdict())
+            for jid, kind in wishes:
                 try:
-                    self._check_room(jid)
-                    await self._keep(person)
-                except Refused as refused:
-                    log.warning("%s can't be a contact: %s", jid, refused)
-                    self._presence("unsubscribed", jid)
-                    continue
-                kept[jid] = person
-                self._set(jid, after)
-            await self._line.room()
-            self._answer(jid, kind, before, after)
+                    await self._grant(jid, kind)
+                except NoAnswer:
+                    break  # the session is over: whoever wished it will wish it again
+                except Exception:  # the house is kept alive: the next wish may be a better one
+                    log.exception("the contacts could not be changed")
+
+    async def _grant(self, jid: str, kind: str) -> None:
+        """Write down what changes, then answer."""
+        before = self._known.get(jid, NOBODY)
+        after = self._decide(jid, kind, before)
+        if after != before:
+            try:
+                if before == NOBODY and len(self._known) >= limits.CONTACTS:
+                    raise Refused(Code.TOO_MANY, f"there are {limits.CONTACTS} contacts")
+                await self._persons.alter(jid, **after._asdict())
+            except Refused as refused:
+                log.warning("%s can't be a contact: %s", jid, refused)
+                self._presence("unsubscribed", jid)
+                return
+            self._set(jid, after)
+        await self._line.room()
+        self._answer(jid, kind, before, after)
 
     def _decide(self, jid: str, kind: str, before: Contact) -> Contact:
         if kind == "subscribe":
@@ -273,16 +275,6 @@ class Contacts:
         if len(self._asked) < limits.CONTACTS:
             self._asked.add(jid)
         self._presence("subscribe", jid)
-
-    def _check_room(self, jid: str) -> None:
-        if jid not in self._known and len(self._known) >= limits.CONTACTS:
-            raise Refused(Code.TOO_MANY, f"there are {limits.CONTACTS} contacts")
-
-    async def _keep(self, person: Person) -> None:
-        if person == Person(jid=person.jid):
-            await self._people.forget_person(person.jid)
-        else:
-            await self._people.keep_person(person)
 
     def _set(self, jid: str, contact: Contact) -> None:
         if contact == NOBODY:

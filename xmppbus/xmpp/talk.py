@@ -16,10 +16,9 @@ from xml.etree.ElementTree import Element
 from xmppbus import limits
 from xmppbus.interfaces import Clock
 from xmppbus.options import BotOptions
-from xmppbus.people.store import People
 from xmppbus.xmpp.answers import DISCO_ITEMS, PING, answer, refusal, result
 from xmppbus.xmpp.component import Stream
-from xmppbus.xmpp.contacts import ROSTER, Contacts, Line
+from xmppbus.xmpp.contacts import ROSTER, Contacts, Line, Persons
 from xmppbus.xmpp.fence import Fence
 from xmppbus.xmpp.messages import Heard, heard, receipt
 from xmppbus.xmpp.presence import Presence
@@ -36,13 +35,14 @@ Answering = Callable[[Element], bytes | Awaitable[bytes | None] | None]
 
 
 class Talk:
-    """Entered once the stream is, or will be; it is of use whenever there is a session.
+    """Entered once the stream is, or will be; it is of use whenever there is a session. `persons` is the house's
+    `Audience`, already open: the contacts are kept there.
 
     Listeners are appended to `on_heard`, `on_presence` and `answers` before it is entered, and are called at once, in
     the order of arrival; none of them may block. What a listener raises is logged, and nobody is answered for it.
     """
 
-    def __init__(self, stream: Stream, options: BotOptions, people: People, *, clock: Clock) -> None:
+    def __init__(self, stream: Stream, options: BotOptions, persons: Persons, *, clock: Clock) -> None:
         self.is_component = stream.options.component is not None
         self.domain = stream.options.jid.lower().rpartition("@")[2]  # the component's, or the account's server's
         self.jid = f"{options.name}@{self.domain}" if self.is_component else stream.options.jid.lower()
@@ -55,7 +55,7 @@ class Talk:
         self.ignored = 0  # forwarded, archived or reflected: never opened
         self._stream = stream
         self._fence = Fence(self._ping, lambda: stream.session)
-        self._contacts = Contacts(people, self._line())
+        self._contacts = Contacts(persons, self._line())
         self._answering: set[asyncio.Task[None]] = set()
 
     def _line(self) -> Line:
@@ -71,7 +71,7 @@ class Talk:
         )
 
     async def __aenter__(self) -> Self:
-        await self._contacts.open()
+        self._contacts.open()
         hooks = self._stream.hooks
         hooks.messages.append(self._heard)
         hooks.errors.append(self._heard)
