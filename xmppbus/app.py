@@ -18,17 +18,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xmppbus import limits
+from xmppbus.bot import bot
 from xmppbus.bus import Bus
 from xmppbus.config import Config, secret_of, verify
 from xmppbus.deliver import Deliverer, output_work, stations_work
 from xmppbus.errors import Exit, JournalFailed
 from xmppbus.house import House
 from xmppbus.inputs import events, spool, unix
-from xmppbus.interfaces import Accept, Analyzer, Clock, Input
-from xmppbus.outputs import pubsub
+from xmppbus.interfaces import Accept, Analyzer, Clock, Input, Output
+from xmppbus.journal import Journal
+from xmppbus.outputs import chat_plane, escalation, pubsub
+from xmppbus.outputs.chat import Chat
+from xmppbus.outputs.chat_plane import open_chat_plane
+from xmppbus.outputs.digest import Digest
+from xmppbus.outputs.people import ForPeople, people_work
+from xmppbus.people.handing_over import ManyDeliverer
 from xmppbus.plugins import Registry, load
 from xmppbus.retry import Retry
-from xmppbus.route import STATION, Address, Match, Route, Routes
+from xmppbus.route import ESCALATION, STATION, Address, Match, Route, Routes
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
@@ -51,7 +58,7 @@ def now() -> datetime:
 def offered(config: Config, more: Sequence[Callable[[Registry], None]] = ()) -> Registry:
     """Everything that inputs, outputs and routes can name: built-ins and plugins, through the same four verbs."""
     registry = Registry()
-    for part in (events, spool, unix, pubsub):
+    for part in (events, spool, unix, bot, pubsub, chat_plane, escalation):
         part.register(registry)
     load(registry, config.options.plugins)
     for register in more:
@@ -106,12 +113,16 @@ async def live(
             house.xmpp = Stream(options.xmpp, secret_of(config), dice=random.random)
         else:
             house.notices.append(NO_SERVER)
+        open_chat_plane(house, journal.people)
         _build(house)
 
         if house.web:
             await stack.enter_async_context(house.web)
         if house.xmpp:
             await stack.enter_async_context(house.xmpp)
+        if house.talk and house.audience:
+            await house.audience.open()
+            await stack.enter_async_context(house.talk)
         for output in house.outputs.values():
             await stack.enter_async_context(output)
         for deliverer in _deliverers(house):
@@ -132,10 +143,16 @@ def _own_route(output: str, match: Match) -> Route:
 def _build(house: House) -> None:
     """Make every input and output that the config wants; those with HTTP routes add them now, before it opens."""
     options, registry = house.options, house.registry
-    outputs = {address.output for route in house.routes for address in route.to} | {*options.outputs}
+    outputs = {
+        address.output for route in house.routes for addresses in (route.to, *route.escalate) for address in addresses
+    } | {*options.outputs}
+    if house.talk:
+        outputs |= {*chat_plane.OUTPUTS} | ({ESCALATION} if any(route.escalate for route in house.routes) else set())
     for name in sorted(outputs):
         house.outputs[name] = registry.outputs[name](house, options.outputs.get(name, {}))
-    inputs = {"unix", "spool", *options.inputs} | ({"events"} if house.web else set())
+    inputs = (
+        {"unix", "spool", *options.inputs} | ({"events"} if house.web else set()) | ({"bot"} if house.talk else set())
+    )
     for name in sorted(inputs):
         house.inputs[name] = registry.inputs[name](house, options.inputs.get(name, {}))
 
@@ -149,9 +166,14 @@ def _deliverers(house: House) -> list[Deliverer]:
     }
     work, run = stations_work(stations, house.bus), limits.ANALYZER_JOBS * 8
     found = [Deliverer(STATION, work, house.journal, ready=_always, dice=random.random, run_events=run)]
-    for name, output in house.outputs.items():
-        found.append(Deliverer(name, output_work(output), house.journal, ready=output.ready, dice=random.random))
-    return found
+    return [*found, *(_deliverer(name, output, house.journal) for name, output in house.outputs.items())]
+
+
+def _deliverer(name: str, output: Output, journal: Journal) -> Deliverer:
+    if isinstance(output, (Chat, Digest)):
+        return ManyDeliverer(name, output, journal, dice=random.random)
+    work = people_work(output) if isinstance(output, ForPeople) else output_work(output)
+    return Deliverer(name, work, journal, ready=output.ready, dice=random.random)
 
 
 async def _always() -> None:

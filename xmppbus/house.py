@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, cast
 
 from xmppbus.bus import Bus
 from xmppbus.config import Config
 from xmppbus.errors import Code, Refused
 from xmppbus.interfaces import Clock, Input, Output
-from xmppbus.journal import Journal
+from xmppbus.journal import HELD, Journal, PlaceStatus
 from xmppbus.options import Options
+from xmppbus.people.acting import Acting
 from xmppbus.people.audience import Audience
+from xmppbus.people.budget import Budget
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry
 from xmppbus.route import Routes
@@ -35,9 +37,10 @@ class House:
     bus: Bus
     web: Web | None = None
     xmpp: Stream | None = None
-    people: People | None = None  # the chat plane's store; None where there is no bot, like the two below
+    people: People | None = None  # the chat plane's store; None where there is no bot, like the three below
     audience: Audience | None = None  # who wants to hear what
     talk: Talk | None = None  # the bot's JID on the stream
+    budget: Budget | None = None  # of messages to each of them
     ticks: Callable[[], float] = time.monotonic  # a clock that nobody sets, in seconds
     outputs: dict[str, Output] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
@@ -63,13 +66,15 @@ class House:
             line = waiting.setdefault(place.output, {"waiting": 0, "oldest_seconds": None, "places": 0})
             line["waiting"] += place.waiting
             line["places"] += 1
-            if place.oldest:
+            if _is_held(place):
+                line["held"] = line.get("held", 0) + place.waiting
+            elif place.oldest:
                 age = max(0.0, (now - place.oldest).total_seconds())
                 line["oldest_seconds"] = max(age, line["oldest_seconds"] or 0.0)
         stopped = [
             {"output": place.output, "place": place.place, "waiting": place.waiting, **place.stop._asdict()}
             for place in places
-            if place.stop
+            if place.stop and not _is_held(place)
         ]
         names = {*self.outputs, *waiting}
         return {
@@ -110,6 +115,11 @@ class House:
         return "" if journal.accepting else journal.reason
 
 
+def _is_held(place: PlaceStatus) -> bool:
+    """Whether what waits there is neither late nor stopped: it waits for its time."""
+    return place.stop is not None and place.stop.condition == HELD
+
+
 BEHIND_SECONDS = 5.0
 """What has waited longer than this is said to be behind; less is on its way."""
 
@@ -128,3 +138,14 @@ def people_of(house: House) -> People:
         )
         raise Refused(Code.NOT_CONFIGURED, message)
     return house.people
+
+
+class _Folds(Protocol):
+    async def folded(self, sequence: int) -> None: ...
+
+
+def acting_of(house: House) -> Acting:
+    """Who acknowledges, resolves and retracts for people, at every door. Raises `Refused` (not-configured)."""
+    people = people_of(house)
+    folds = cast("_Folds", house.outputs["people"])
+    return Acting(house.bus.accept, house.journal, people, house.clock, folds.folded)

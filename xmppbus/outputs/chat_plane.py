@@ -1,0 +1,122 @@
+"""Builds the outputs that reach people around what they share: the audience, the bot's talk, the budget of messages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple, cast
+from zoneinfo import ZoneInfo
+
+from xmppbus.house import House
+from xmppbus.options import BotOptions
+from xmppbus.outputs.chat import Chat
+from xmppbus.outputs.digest import Digest
+from xmppbus.outputs.known import Folded
+from xmppbus.outputs.people import ForPeople
+from xmppbus.people.addresses import bare_jid
+from xmppbus.people.audience import CHAT, DIGEST, ROOM, Audience
+from xmppbus.people.budget import Budget
+from xmppbus.people.ledger import Ledger
+from xmppbus.people.store import People
+from xmppbus.plugins import Options, Registry
+from xmppbus.xmpp.talk import Talk
+
+PEOPLE = "people"
+OUTPUTS = (PEOPLE, CHAT, DIGEST)
+"""What a bot brings with it, whatever the routes say."""
+
+
+def open_chat_plane(house: House, people: People) -> None:
+    """What all of it shares, if the config wants a bot; before the outputs are built."""
+    bot = house.options.bot
+    if bot is None or house.xmpp is None:
+        return
+    house.people = people
+    house.audience = Audience(people, house.routes, house.clock)
+    house.talk = Talk(house.xmpp, bot, house.audience, clock=house.clock)
+    house.budget = Budget(bot.messages_per_minute)
+
+
+class _Parts(NamedTuple):
+    bot: BotOptions
+    people: People
+    audience: Audience
+    talk: Talk
+    budget: Budget
+
+
+def _parts(house: House, options: Options) -> _Parts:
+    if options:
+        raise ValueError("it has no options of its own; see `bot`")
+    bot, people, audience, talk, budget = house.options.bot, house.people, house.audience, house.talk, house.budget
+    if bot is None or people is None or audience is None or talk is None or budget is None:
+        raise ValueError("people are reached by the bot; write `bot:` (and `xmpp:`) into the config")
+    return _Parts(bot, people, audience, talk, budget)
+
+
+def _people(house: House, options: Options) -> ForPeople:
+    parts = _parts(house, options)
+    return ForPeople(
+        house.journal,
+        parts.people,
+        parts.audience,
+        budget=parts.budget,
+        presence_of=lambda jid: parts.talk.presence_of(jid).show,
+        is_room=_is_room(house),
+        corrects=parts.talk.is_component,
+        zone=ZoneInfo(parts.bot.time_zone),
+        clock=house.clock,
+    )
+
+
+def _chat(house: House, options: Options) -> Chat:
+    parts = _parts(house, options)
+    accept, clock = house.bus.accept, house.clock
+    return Chat(
+        parts.talk,
+        house.journal,
+        parts.people,
+        parts.audience,
+        Ledger(parts.people, parts.audience, accept=accept, clock=clock, dice=random.random),
+        folded=_folded(house),
+        zone=ZoneInfo(parts.bot.time_zone),
+        clock=clock,
+    )
+
+
+def _digest(house: House, options: Options) -> Digest:
+    parts = _parts(house, options)
+    return Digest(
+        parts.talk,
+        house.journal,
+        parts.people,
+        parts.audience,
+        budget=parts.budget,
+        is_room=_is_room(house),
+        folded=_folded(house),
+        zone=ZoneInfo(parts.bot.time_zone),
+        clock=house.clock,
+        last=cast("Chat", house.outputs[CHAT]).last,
+    )
+
+
+def _folded(house: House) -> Folded:
+    """Of the output `people`, which may be built later."""
+
+    async def folded(sequence: int) -> None:
+        await cast("ForPeople", house.outputs[PEOPLE]).folded(sequence)
+
+    return folded
+
+
+def _is_room(house: House) -> Callable[[str], bool]:
+    named = {bare_jid(room.jid) for room in house.options.bot.rooms} if house.options.bot else set()
+    named |= {address.place for route in house.routes for address in route.to if address.output == ROOM}
+    return named.__contains__
+
+
+def register(registry: Registry) -> None:
+    """Offer the outputs `people`, `chat` and `digest`."""
+    registry.output(PEOPLE, _people)
+    registry.output(CHAT, _chat)
+    registry.output(DIGEST, _digest)
