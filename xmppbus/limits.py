@@ -240,15 +240,21 @@ TALK_BYTES = 1 * MIB
 """Messages written and not yet known to be with the server: what a server that stops reading costs in memory, and more
 than it can work off while the ping behind them is on its way."""
 
+LEDGER_SECONDS = 2.0
+"""How long the ledger may be behind what clients have already: a reaction, or a receipt, to what it does not know yet
+waits so long. A fence takes a few milliseconds, and much longer when a server is busy."""
+
 AVATAR_BYTES = 8 * KIB
 """The bot's picture: it goes out with every vCard, in base64, and XEP-0153 §4 asks for no more."""
 
 CONTACTS = 20_000
+CONTACTS_SLICE = 200
 CONTACT_REQUESTS = 1_000
 RESOURCES = 32
 STATUS_CHARACTERS = 200
-"""People in the bot's contact list, some 300 bytes each; wishes to be in it that wait to be written down; of one person
-the resources, and the characters of a status, that are remembered."""
+"""People in the bot's contact list, some 300 bytes each; so many are told of its presence before others have a turn (a
+millisecond); wishes to be in it that wait to be written down; of one person the resources, and the characters of a
+status, that are remembered."""
 
 STATUS_SECONDS = 30.0
 PROBE_SECONDS = 5.0
@@ -257,6 +263,19 @@ to say whether he is there, before he is taken to be offline: some say nothing t
 
 REQUESTS_AT_ONCE = 256
 """Requests of others that are being answered; more are told to wait."""
+
+OMEMO_SECONDS = 5.0
+OMEMO_AGAIN_SECONDS = 60.0
+OMEMO_LIST_SECONDS = 3600.0
+OMEMO_DEVICES = 32
+OMEMO_BUNDLES = 1_000
+OMEMO_LISTS = 20_000
+"""How long a message waits for the keys of one person; when what failed is tried again; when a device list is asked
+for anew although nobody said that it changed; devices of one person; bundles and lists that are remembered."""
+
+LANE_WORK = 32
+LANES_WORK = 1_000
+"""Messages of one person, and of all, that wait to be encrypted or decrypted."""
 
 # --- HTTP and the socket --------------------------------------------------------------------------------------------
 

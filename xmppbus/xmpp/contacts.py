@@ -23,6 +23,7 @@ from xmppbus.xmpp.stanzas import element_text, one_line
 log = logging.getLogger(__name__)
 
 ROSTER = "jabber:iq:roster"
+_GONE = " type='unavailable'/>"
 WISHES = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"})
 
 
@@ -53,6 +54,7 @@ class Line(NamedTuple):
     full: str  # presence is of a resource
     send: Callable[[bytes], object]
     room: Callable[[], Awaitable[None]]
+    fence: Callable[[], Awaitable[None]]
     extra: Callable[[], str]  # what goes along with our presence
     may: Callable[[str], bool]  # whether that bare JID is dealt with at all
     roster: Callable[[], Awaitable[Element]] | None = None  # client mode: ask the server for it
@@ -103,6 +105,7 @@ class Contacts:
         try:
             async with asyncio.timeout(limits.CLOSE_SECONDS):
                 await self._broadcast(gone=True)
+                await self._line.fence()
         except (NoAnswer, TimeoutError):
             pass  # there is no session any more, or the server does not read: they will see it by themselves
 
@@ -121,16 +124,18 @@ class Contacts:
             self._status = (text, show)
             self._changed.set()
 
-    def presence(self, to: str = "", *, gone: bool = False) -> bytes:
-        """Ours, to one JID, or in client mode to all of them."""
+    def _available(self) -> str:
+        """Our presence from the recipient on."""
         text, show = self._status
-        address = f"{_named('from', self._line.full)}{_named('to', to)}"
-        if gone:
-            return f"<presence{address} type='unavailable'/>".encode()
         inner = f"<show>{element_text(show)}</show>" if show else ""
         inner += f"<status>{element_text(one_line(text))}</status>" if text else ""
         inner += "<priority>0</priority>" if self.is_client else ""
-        return f"<presence{address}>{inner}{self._line.extra()}</presence>".encode()
+        return f">{inner}{self._line.extra()}</presence>"
+
+    def _show(self, jid: str, *, gone: bool = False) -> None:
+        """Tell one JID, or in client mode everybody, that we are there, or gone."""
+        rest = _GONE if gone else self._available()
+        self._line.send(f"<presence{_named('from', self._line.full)}{_named('to', jid)}{rest}".encode())
 
     async def _greet(self) -> None:
         try:
@@ -139,9 +144,12 @@ class Contacts:
                 self._known.clear()
                 for query in answer.findall(f"{{{ROSTER}}}query"):
                     self.take_roster(query)
-            for jid in [jid for jid, each in self._known.items() if each.shows_us]:
-                self._watch(jid)
+            showing = [jid for jid, each in self._known.items() if each.shows_us]
+            for start in range(0, len(showing), limits.CONTACTS_SLICE):
                 await self._line.room()
+                for jid in showing[start : start + limits.CONTACTS_SLICE]:
+                    self._watch(jid)
+                await asyncio.sleep(0)
             await self._broadcast()
         except (NoAnswer, ErrorAnswer):
             return  # the session is over; the next one begins anew
@@ -156,11 +164,16 @@ class Contacts:
 
     async def _broadcast(self, *, gone: bool = False) -> None:
         if self.is_client:
-            self._line.send(self.presence(gone=gone))
+            self._show("", gone=gone)
             return
-        for jid in [jid for jid, each in self._known.items() if each.sees_us]:
+        head = f"<presence{_named('from', self._line.full)} to='"
+        rest = f"'{_GONE if gone else self._available()}"
+        seeing = [jid for jid, each in self._known.items() if each.sees_us]
+        for start in range(0, len(seeing), limits.CONTACTS_SLICE):
             await self._line.room()
-            self._line.send(self.presence(jid, gone=gone))
+            some = seeing[start : start + limits.CONTACTS_SLICE]
+            self._line.send("".join(f"{head}{quoted(jid)}{rest}" for jid in some).encode())
+            await asyncio.sleep(0)  # others have a turn
 
     async def _keep_saying(self) -> None:
         while True:
@@ -236,7 +249,10 @@ class Contacts:
                 await self._persons.alter(jid, **after._asdict())
             except Refused as refused:
                 log.warning("%s can't be a contact: %s", jid, refused)
-                self._presence("unsubscribed", jid)
+                if (
+                    kind == "subscribe"
+                ):  # not for a probe: whoever is subscribed stays so, though it is not written down
+                    self._presence("unsubscribed", jid)
                 return
             self._set(jid, after)
         await self._line.room()
@@ -258,14 +274,14 @@ class Contacts:
     def _answer(self, jid: str, kind: str, before: Contact, after: Contact) -> None:
         if kind == "subscribe":
             self._presence("subscribed", jid)
-            self._line.send(self.presence(jid))
+            self._show(jid)
             if not before.sees_us and not after.shows_us and jid not in self._asked:
                 self._ask(jid)
         elif kind == "probe":
-            self._line.send(self.presence(jid))
+            self._show(jid)
         elif kind == "unsubscribe":
             self._presence("unsubscribed", jid)
-            self._line.send(self.presence(jid, gone=True))
+            self._show(jid, gone=True)
         elif kind == "subscribed" and after.shows_us and not before.shows_us:
             self._asked.discard(jid)
             self._watch(jid)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from xml.etree.ElementTree import Element
 
 from xmppbus import limits
@@ -34,6 +34,22 @@ MAIN = "xmppbus"
 Answering = Callable[[Element], bytes | Awaitable[bytes | None] | None]
 
 
+class Encryption(Protocol):
+    """What a talk needs to encrypt; see `xmppbus.xmpp.omemo`."""
+
+    async def sealed(self, to: str, stanza: bytes) -> bytes:
+        """The message as it may be sent to a JID. Raises `NoAnswer`: nothing may be sent now."""
+
+    def say(self, to: str, stanza: bytes) -> None:
+        """Send a message that nobody waits for, sealed."""
+
+    def opens(self, stanza: Element, hear: Callable[[Element], None]) -> bool:
+        """Whether a message is being decrypted, or is behind one that is; then `hear` is called with it in a while."""
+
+    def status(self) -> dict[str, Any]:
+        """What `xmppbus status` shows."""
+
+
 class Talk:
     """Entered once the stream is, or will be; it is of use whenever there is a session. `persons` is the house's
     `Audience`, already open: the contacts are kept there.
@@ -52,6 +68,7 @@ class Talk:
         self.answers: list[Answering] = []
         # Whether a bare JID is dealt with at all: who may not is not answered.
         self.may_subscribe: Callable[[str], bool] = lambda _: True
+        self.encryption: Encryption | None = None
         self.ignored = 0  # forwarded, archived or reflected: never opened
         self._stream = stream
         self._fence = Fence(self._ping, lambda: stream.session)
@@ -65,6 +82,7 @@ class Talk:
             full=self.full(),
             send=self.send,
             room=self.room,
+            fence=self.fence,
             extra=lambda: self.profile.presence,
             may=self._may,
             roster=None if self.is_component else roster,
@@ -132,6 +150,18 @@ class Talk:
         self._fence.wrote(len(stanza))
         return now
 
+    async def sealed(self, to: str, stanzas: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        """Messages to a JID as they may be sent: encrypted, where that is switched on. Raises `NoAnswer`."""
+        encryption = self.encryption
+        return stanzas if encryption is None else tuple([await encryption.sealed(to, each) for each in stanzas])
+
+    def say(self, to: str, stanza: bytes) -> None:
+        """Send a message that nobody waits for, encrypted where that is switched on. Raises `NoAnswer`."""
+        if self.encryption is None:
+            self.send(stanza)
+        else:
+            self.encryption.say(to, stanza)
+
     async def room(self) -> None:
         """Return when the server keeps up with what is written. Raises `NoAnswer` when it does not."""
         await self._fence.room()
@@ -186,7 +216,18 @@ class Talk:
     def _heard(self, stanza: Element) -> None:
         if local_name(stanza) != "message" or not self._is_for_us(stanza):
             return
-        message = None if self._is_ours(stanza) else heard(stanza)
+        if self._is_ours(stanza):
+            self.ignored += 1
+        elif not self._opens(stanza):
+            self._hear(stanza)
+
+    def _opens(self, stanza: Element) -> bool:
+        """Nothing of somebody who is not dealt with is decrypted."""
+        sender = stanza.get("from", "").partition("/")[0]
+        return self.encryption is not None and self.may_subscribe(sender) and self.encryption.opens(stanza, self._hear)
+
+    def _hear(self, stanza: Element) -> None:
+        message = heard(stanza)
         if message is None:
             self.ignored += 1
             return
