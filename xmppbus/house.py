@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, cast
 
+from xmppbus import limits
 from xmppbus.bus import Bus
 from xmppbus.config import Config
 from xmppbus.errors import Code, Refused
 from xmppbus.interfaces import Clock, Input, Output
-from xmppbus.journal import HELD, Journal, PlaceStatus
+from xmppbus.journal import HELD, Entry, Journal, PlaceStatus
 from xmppbus.options import Options
 from xmppbus.people.acting import Acting
 from xmppbus.people.audience import Audience
 from xmppbus.people.budget import Budget
+from xmppbus.people.shown import Known, known_of
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry
 from xmppbus.route import Routes
@@ -141,11 +145,32 @@ def people_of(house: House) -> People:
 
 
 class _Folds(Protocol):
+    """What the output `people` offers to who needs to know how incidents stand."""
+
     async def folded(self, sequence: int) -> None: ...
 
 
 def acting_of(house: House) -> Acting:
-    """Who acknowledges, resolves and retracts for people, at every door. Raises `Refused` (not-configured)."""
+    """What acknowledges, resolves and retracts for people, at every door. Raises `Refused` (not-configured)."""
     people = people_of(house)
     folds = cast("_Folds", house.outputs["people"])
     return Acting(house.bus.accept, house.journal, people, house.clock, folds.folded)
+
+
+async def people_by_now(house: House) -> People:
+    """As `people_of`, once everything is folded that was accepted before: whoever publishes and then looks sees it.
+    Where that takes long, without it.
+    """
+    people = people_of(house)
+    folds = cast("_Folds", house.outputs["people"])
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limits.FOLD_SECONDS):
+            await folds.folded((await house.journal.status()).newest)
+    return people
+
+
+async def known_now(house: House, entry: Entry) -> Known:
+    """What the chat plane knows of an event, as of now; nothing where there is no bot."""
+    if house.people is None:
+        return Known()
+    return await known_of(house.journal, await people_by_now(house), entry)

@@ -40,6 +40,7 @@ REQUESTS = (
     b"POST /v1/events/user.a?severity=info HTTP/1.1\r\nHost: localhost\r\nce-summary: a%20b\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n4\r\nback\r\n0\r\n\r\n",
     b"GET /v1/events/0dbb22ef-0c1a-5d5f-9d2c-a33c1ec60f2a HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b'POST /v1/incidents/db1%3A%2Fvar/ack HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15\r\n\r\n{"by": "romeo"}',
 )
 
 
@@ -61,7 +62,9 @@ class Running:
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
 
     async def _run(self) -> None:
-        async with open_door(self._directory) as door:
+        async with open_door(self._directory, people=True) as door:
+            fields = {"type": "user.signup", "key": "db1:/var", "status": "firing"}
+            await door.bus.accept([fields])
             self.url = door.url
             self._opened.set()
             await self._closing.wait()

@@ -1,22 +1,23 @@
-"""The HTTP door with a real journal behind it, in this process, for tests that need no more."""
+"""The HTTP door with a real journal and folded incidents behind it, in this process, for tests that need no more."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.folding import folding
 from xmppbus.bus import Bus
 from xmppbus.config import load
 from xmppbus.house import House
 from xmppbus.inputs import events
 from xmppbus.interfaces import Input
 from xmppbus.plugins import Registry
-from xmppbus.route import Address, Match, Route, Routes
+from xmppbus.route import PEOPLE_ROUTE, Address, Match, Route, Routes
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.web import Web
 from xmppbus.xmpp.stanzas import check_size
@@ -43,19 +44,29 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(directory: Path, *, most_bytes: int = 2**30, **http: Any) -> AsyncIterator[Door]:
-    """Open it on a free port; `http` are options of the listener. JSON is YAML, so the config is written as JSON."""
+async def open_door(
+    directory: Path, *, most_bytes: int = 2**30, people: bool = False, **http: Any
+) -> AsyncIterator[Door]:
+    """Open it on a free port; `http` are options of the listener. JSON is YAML, so the config is written as JSON.
+
+    With `people` every event is folded into its incident as well.
+    """
     file = directory / "xmppbus.yaml"
     file.write_text(json.dumps({"http": {"listen": "127.0.0.1:0", **http}}))
     config = load(file, {"XMPPBUS_STATE": str(directory)})
     assert config.options.http is not None
     registry = Registry()
     events.register(registry)
-    routes = Routes([Route(name, Match(f"{name}.#"), (), (Address("pubsub"),)) for name in ("user", "test")])
+    found = [Route(name, Match(f"{name}.#"), (), (Address("pubsub"),)) for name in ("user", "test")]
+    routes = Routes([*found, PEOPLE_ROUTE] if people else found)
     async with SqliteJournal(directory / "journal.db", most_bytes=most_bytes, clock=moment) as journal:
         bus = Bus(journal, routes, source="house", check_size=check_size, clock=moment)
         house = House(config, moment, moment(), journal, registry, bus)
         web = house.web = Web(config.options.http, house.health)
         built = registry.inputs["events"](house, {})
-        async with web:
+        async with AsyncExitStack() as stack:
+            if people:
+                folds, _ = await stack.enter_async_context(folding(journal, routes, moment))
+                house.people, house.outputs["people"] = journal.people, folds
+            await stack.enter_async_context(web)
             yield Door(web, bus, journal, built)

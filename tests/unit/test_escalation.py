@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.folding import folding
 from tests.support.journals import MovingClock
+from tests.support.waiting import until
 from xmppbus.bus import Bus
 from xmppbus.config import load
 from xmppbus.house import House
@@ -19,9 +21,10 @@ from xmppbus.interfaces import Accepted
 from xmppbus.journal import DELIVERED, Settled, State
 from xmppbus.outputs.escalation import Escalations
 from xmppbus.people import escalating
+from xmppbus.people.audience import Audience
 from xmppbus.people.escalating import Verdict
-from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RETRACTED, Happened, fold, is_of_incident
-from xmppbus.people.model import Escalation, Incident, Message, Status, message_id
+from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RETRACTED
+from xmppbus.people.model import Escalation, Incident, Message, Status, Subscription, message_id
 from xmppbus.plugins import Registry
 from xmppbus.route import Target
 from xmppbus.stores.sqlite import SqliteJournal
@@ -44,26 +47,6 @@ FIRING = {"type": "disk.full", "key": "db1:/", "status": "firing", "severity": "
 
 
 @dataclass
-class Folding:
-    """Folds what the journal has, as the output `people` does, when somebody wants to know."""
-
-    journal: SqliteJournal
-    done: int = 0
-    incidents: dict[str, Incident] = field(default_factory=dict)
-
-    async def folded(self, sequence: int) -> None:
-        """Up to the newest."""
-        assert sequence <= (await self.journal.status()).newest
-        for entry in await self.journal.read(self.done, 1_000):
-            self.done = entry.sequence
-            if is_of_incident(entry.event):
-                key = entry.event.get("key")
-                happened = Happened(entry.sequence, entry.item_id, entry.event, entry.accepted)
-                found = fold(await self.journal.people.incident(key), happened)
-                await self.journal.people.keep_incidents([found] if found else [])
-
-
-@dataclass
 class Scene:
     """An open house with nothing in it but the output; `ticks` is the clock that nobody sets."""
 
@@ -71,6 +54,7 @@ class Scene:
     clock: MovingClock
     bus: Bus
     output: Escalations
+    audience: Audience
     ticks: float = 0.0
 
     async def publish(self, **fields: Any) -> Accepted:
@@ -118,11 +102,12 @@ async def opened(path: Path, clock: MovingClock, to: str = TO, escalate: str = S
     async with SqliteJournal(path / "journal.db", clock=clock) as journal:
         bus = Bus(journal, config.routes, source="house", check_size=lambda _: None, clock=clock)
         house = House(config, clock, clock(), journal, Registry(), bus, people=journal.people)
-        house.outputs["people"] = Folding(journal)  # type: ignore[assignment]  # only what the output asks of it
-        output = Escalations(house, journal.people, ticks=lambda: found.ticks)
-        found = Scene(journal, clock, bus, output)
-        await output.load()
-        yield found
+        async with folding(journal, config.routes, clock) as (house.outputs["people"], audience):
+            output = Escalations(house, journal.people)
+            found = Scene(journal, clock, bus, output, audience)
+            house.ticks = lambda: found.ticks
+            await output.load()
+            yield found
 
 
 @pytest.fixture
@@ -268,10 +253,13 @@ async def test_a_chain_whose_route_no_longer_escalates_ends(tmp_path: Path, cloc
 
 async def test_who_had_the_event_already_is_called_all_the_same(scene: Scene) -> None:
     """A subscriber's delivery goes back to waiting, marked as one that is made again."""
+    await scene.audience.subscribe(Subscription(owner="juliet@example.org", pattern="#", created=scene.clock()))
     event = await scene.publish(**FIRING)
-    (run,) = await scene.journal.claim("people", 1, 1)
-    subscribed = scene.output.chains["ops"].steps[0].targets(run.deliveries[0].event)
-    await scene.journal.settle(run, [Settled(run.deliveries[0].id, DELIVERED, subscribed)])
+
+    async def subscriber_is_told() -> bool:
+        return await scene.called(event) == FIRST
+
+    await until(subscriber_is_told, 10, "the subscriber's delivery")
     await scene.deliver("chat")
     await scene.pass_by(minutes=5)
     (calling,) = await scene.journal.claim("chat", 1, 1)

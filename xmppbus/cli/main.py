@@ -13,14 +13,18 @@ import click
 
 from xmppbus.errors import Exit
 
-HOUSE_COMMANDS = ("publish", "listen", "get", "status", "show", "dead", "replay")
+HOUSE_COMMANDS = (
+    *("publish", "listen", "get", "status", "show"),
+    *("incidents", "ack", "unack", "resolve", "retract", "subscribers"),
+    *("dead", "replay"),
+)
 """Carried out by the daemon."""
 
 LOCAL_COMMANDS = ("serve", "check", "demo", "token", "completion", "version")
 """Carried out where they are typed."""
 
-_MODULES = {"token": "tokens"}
-"""Where a module can't have its command's name: `token` is a module of the standard library."""
+_MODULES = {"token": "tokens"} | dict.fromkeys(("ack", "unack", "resolve", "retract"), "acting")
+"""Where a module has not its command's name: `token` is a module of the standard library; some share one."""
 
 _EXAMPLE = "\b\nExample:"
 

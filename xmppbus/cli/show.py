@@ -14,7 +14,7 @@ from xmppbus.errors import Exit, condition
 from xmppbus.event import item_id_bytes
 from xmppbus.journal import Entry, Fate, State
 from xmppbus.people.model import Incident, Message
-from xmppbus.people.shown import Known, known_json, known_of
+from xmppbus.people.shown import Known, known_json
 from xmppbus.render import few_lines, plain
 
 STATE_STYLES = {State.WAITING: "yellow", State.DELIVERED: "green", State.DEAD: "red"}
@@ -42,12 +42,12 @@ def show(id_: str, source: str | None, json: bool) -> Action:
         journal = desk.house.journal
         item_id = str(uuid.UUID(bytes=item_id_bytes(source, id_))) if source is not None else id_.lower()
         entry = await journal.find(item_id) if _is_item_id(item_id) else None
-        if entry is None:
-            from xmppbus.house import not_found  # the daemon has it; a client without one need not wait for it
+        from xmppbus.house import known_now, not_found  # the daemon has it; a client without one need not wait for it
 
+        if entry is None:
             raise not_found(id_)
         fates = await journal.fates(entry.sequence)
-        known = await known_of(journal, desk.house.people, entry)
+        known = await known_now(desk.house, entry)
         if json:
             shown = {**entry_json(entry), "deliveries": [fate_json(fate) for fate in fates], **known_json(known)}
             await desk.terminal.write(json_line(shown))

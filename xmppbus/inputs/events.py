@@ -15,11 +15,12 @@ import msgspec
 from xmppbus.errors import Code, Refused
 from xmppbus.event import item_id_bytes
 from xmppbus.fields import decode_fields
-from xmppbus.house import House, not_found
+from xmppbus.house import House, known_now, not_found
 from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of, query_fields
+from xmppbus.inputs.incidents import Incidents
 from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Entry, Fate, Result
-from xmppbus.people.shown import known_json, known_of
+from xmppbus.people.shown import known_json
 from xmppbus.plugins import Registry
 from xmppbus.web import Answer, Request, Web, json_answer
 
@@ -44,6 +45,7 @@ class Events:
         web.route("PUT", "/v1/events/{event}", self.post_typed, "publish")
         web.route("GET", "/v1/events", self.get_named, "read")
         web.route("GET", "/v1/events/{event}", self.get, "read")
+        Incidents(house, web)
 
     async def run(self, accept: Accept) -> None:
         """Nothing: see the listener."""
@@ -132,7 +134,7 @@ class Events:
             raise not_found(item_id)
         request.allow("read", entry.event.type)
         fates = await self._house.journal.fates(entry.sequence)
-        known = await known_of(self._house.journal, self._house.people, entry)
+        known = await known_now(self._house, entry)
         return json_answer(200, {**shown(entry, fates), **known_json(known)})
 
 

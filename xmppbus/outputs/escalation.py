@@ -10,21 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
 from xmppbus import limits
 from xmppbus.errors import Refused
 from xmppbus.event import item_id_bytes
 from xmppbus.house import House
 from xmppbus.journal import DELIVERED, UNSENT, Delivery, Entry, Outcome, Verdict
+from xmppbus.outputs.people import ALL, ForPeople
 from xmppbus.people import escalating
 from xmppbus.people.escalating import Chain
-from xmppbus.people.incidents import OURS, is_of_incident
+from xmppbus.people.incidents import OURS, UNACKNOWLEDGED, is_of_incident
 from xmppbus.people.model import Escalation, Incident, Status
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry
@@ -36,13 +36,6 @@ Name = tuple[str, str]
 """A chain's: its route, and its episode."""
 
 
-class Folds(Protocol):
-    """What the output `people` offers to those who need to know how incidents stand."""
-
-    async def folded(self, sequence: int) -> None:
-        """Return once every event up to `sequence` is folded into its incident."""
-
-
 class Waiting(NamedTuple):
     """A chain, and when its next step is due, on the clock that nobody sets (seconds)."""
 
@@ -51,16 +44,15 @@ class Waiting(NamedTuple):
 
 
 class Escalations:
-    """The output `escalation`. `ticks` is a clock that nobody sets, in seconds.
+    """The output `escalation`.
 
-    The wall clock says when a step is due, for after a restart; till then it is waited for by `ticks`, so that a jump
-    of the wall clock does no harm, and after a restart never for longer than the step says.
+    The wall clock says when a step is due, for after a restart; till then it is waited for by the clock that nobody
+    sets, so that a jump of the wall clock does no harm, and after a restart never for longer than the step says.
     """
 
-    def __init__(self, house: House, people: People, *, ticks: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, house: House, people: People) -> None:
         self._house = house
         self._people = people
-        self._ticks = ticks
         self.chains = escalating.chains(house.routes, house.options.routes)
         self._waiting: dict[Name, Waiting] = {}
         self._notes: OrderedDict[tuple[int, Target], str] = OrderedDict()
@@ -139,17 +131,25 @@ class Escalations:
 
     async def _begun_by(self, chain: Chain, delivery: Delivery) -> Escalation | None:
         """The chain that an event begins; none if it is about an incident that does not fire (any more)."""
-        episode, key = delivery.item_id, ""
-        if is_of_incident(delivery.event):
-            key = delivery.event.get("key")
-            incident = await self._people.incident(key)
-            if incident is None or delivery.event.get("status") != Status.FIRING:
+        event, episode, key = delivery.event, delivery.item_id, ""
+        if is_of_incident(event):
+            if event.get("status") != Status.FIRING or event.type == UNACKNOWLEDGED:
                 return None
-            if incident.status is not Status.FIRING:
+            key = event.get("key")
+            incident = await self._people.incident(key)
+            if incident is None or incident.sequence < delivery.sequence:
+                await self._check_folded(delivery.sequence)
+            if incident is None or incident.status is not Status.FIRING:
                 return None
             episode = incident.episode
         due = self._house.clock() + timedelta(seconds=chain.steps[0].seconds)
         return Escalation(chain.route.name, episode, key, delivery.sequence, 0, due)
+
+    async def _check_folded(self, sequence: int) -> None:
+        """Raise TimeoutError for an event that is not folded yet, though it was waited for."""
+        head = await self._people.waiting(ALL, 1)
+        if head and head[0].sequence <= sequence:
+            raise TimeoutError
 
     # --- going on -----------------------------------------------------------------------------------------------------
 
@@ -157,14 +157,14 @@ class Escalations:
         """Take every step that is due. How many seconds until the next one is; None when no chain waits."""
         while self._waiting:
             name, first = min(self._waiting.items(), key=lambda each: each[1].due)
-            seconds = first.due - self._ticks()
+            seconds = first.due - self._house.ticks()
             if seconds > 0:
                 return seconds
             try:
                 await self._take(name, first.chain)
             except Exception:  # the house is kept alive: what can't be looked at now is looked at again
                 log.exception("an escalation along the route %s has to wait", first.chain.route)
-                later = self._ticks() + limits.ESCALATION_AGAIN_SECONDS
+                later = self._house.ticks() + limits.ESCALATION_AGAIN_SECONDS
                 self._waiting[name] = first._replace(due=later)
         return None
 
@@ -235,7 +235,7 @@ class Escalations:
 
     async def _folded(self, sequence: int) -> None:
         """Raises TimeoutError."""
-        folds = cast("Folds", self._house.outputs["people"])
+        folds = cast("ForPeople", self._house.outputs["people"])
         async with asyncio.timeout(limits.ESCALATION_FOLD_SECONDS):
             await folds.folded(sequence)
 
@@ -245,7 +245,7 @@ class Escalations:
         known = chain is not None and escalation.step < len(chain.steps)
         most = chain.steps[escalation.step].seconds if chain and known else 0.0
         left = (escalation.due - self._house.clock()).total_seconds() if seconds is None else seconds
-        due = self._ticks() + min(max(left, 0.0), most)
+        due = self._house.ticks() + min(max(left, 0.0), most)
         self._waiting[escalation.route, escalation.episode] = Waiting(escalation, due)
 
 

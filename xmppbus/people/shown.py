@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 from xmppbus.event import Event
 from xmppbus.journal import Entry, Journal
+from xmppbus.people.acting import Acted
+from xmppbus.people.durations import ago
 from xmppbus.people.incidents import is_of_incident
 from xmppbus.people.model import Incident, Message, Subscription
 from xmppbus.people.store import People
+from xmppbus.render import plain
 
 
 class Known(NamedTuple):
@@ -20,10 +23,8 @@ class Known(NamedTuple):
     incident: Incident | None = None
 
 
-async def known_of(journal: Journal, people: People | None, entry: Entry) -> Known:
-    """Nothing where there is no chat plane. The incident is given only in the episode of the event."""
-    if people is None:
-        return Known()
+async def known_of(journal: Journal, people: People, entry: Entry) -> Known:
+    """The incident is given only in the episode of the event."""
     messages = await people.messages_of(entry.sequence)
     return Known(messages, await _incident_of(journal, people, entry))
 
@@ -82,6 +83,18 @@ def incident_json(incident: Incident) -> dict[str, Any]:
         "episode": incident.episode,
         "sequence": incident.sequence,
     }
+
+
+def standing_json(incident: Incident) -> dict[str, Any]:
+    """As little of it as somebody needs who has acted on it, and may not see what it is about."""
+    shown = incident_json(incident)
+    return {name: shown[name] for name in ("key", "status", "by", "acknowledged", "resolved")}
+
+
+def too_late(acted: Acted, now: datetime) -> str:
+    """What whoever was not the first is told."""
+    when = f"{ago(acted.moment, now)} ago"
+    return f"{plain(acted.by)} was first, {when}" if acted.by else f"it was over already, {when}"
 
 
 def subscription_json(subscription: Subscription) -> dict[str, Any]:
