@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 
 from xmppbus import limits
 from xmppbus.bot import words
@@ -12,7 +13,7 @@ from xmppbus.bot.command import Asker, Unusable
 from xmppbus.bot.desk import Desk
 from xmppbus.journal import Entry
 from xmppbus.people.incidents import is_of_incident
-from xmppbus.people.model import Incident, Status
+from xmppbus.people.model import Incident, Message, Status
 from xmppbus.route import Match
 
 OPEN = (Status.FIRING, Status.ACKNOWLEDGED)
@@ -106,11 +107,22 @@ async def _meant(desk: Desk, asker: Asker) -> Incident:
 
 async def _replied_entry(desk: Desk, asker: Asker) -> Entry | None:
     """The event of the message that is replied to; the message has to be one to the asker, or to his room."""
-    message = await desk.people.message(asker.replies_to) if asker.replies_to else None
+    message = await _message(desk, asker.replies_to) if asker.replies_to else None
     if message is None or message.jid not in (asker.jid, asker.room):
         return None
     entries = await desk.house.journal.read(message.sequence - 1, 1)
     return entries[0] if entries and entries[0].sequence == message.sequence else None
+
+
+async def _message(desk: Desk, message_id: str) -> Message | None:
+    """Quick fingers: what a client has already is written down once the server has said that it has it."""
+    deadline = asyncio.get_running_loop().time() + limits.LEDGER_SECONDS
+    while (message := await desk.people.message(message_id)) is None:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            break
+        await desk.house.journal.changed(timedelta(seconds=left))
+    return message
 
 
 async def _of_entry(desk: Desk, entry: Entry) -> Incident | None:
