@@ -41,7 +41,7 @@ def options(server: Server, **changed: Any) -> XmppOptions:
 def account_options(server: Server, **changed: Any) -> XmppOptions:
     """How to reach it as an account."""
     given = {"component": None, "account": "listener@localhost", "port": server.c2s_port}
-    return options(server, **given, **{"ca_file": str(server.certificate), **changed})
+    return options(server, **{**given, "ca_file": str(server.certificate), **changed})
 
 
 def stream(server: Server, **changed: Any) -> Stream:
