@@ -11,6 +11,7 @@ import logging
 import random
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -89,6 +90,7 @@ async def live(
     started: Callable[[House], None],
     *,
     clock: Clock = now,
+    ticks: Callable[[], float] = time.monotonic,
 ) -> None:
     """The whole life of a house, until `stopping` is set. Raises what broke it, in a group."""
     options = config.options
@@ -106,7 +108,7 @@ async def live(
 
         source = options.source or socket.gethostname()
         bus = Bus(journal, config.routes, source=source, check_size=check_size, clock=clock)
-        house = House(config, clock, clock(), journal, registry, bus, notices=list(config.warnings))
+        house = House(config, clock, clock(), journal, registry, bus, ticks=ticks, notices=list(config.warnings))
         if options.http:
             house.web = Web(options.http, house.health)
         if options.xmpp:

@@ -22,6 +22,7 @@ from xmppbus import app
 from xmppbus.config import load
 from xmppbus.errors import Refused
 from xmppbus.house import House
+from xmppbus.outputs.escalation import Escalations
 from xmppbus.people.durations import duration
 from xmppbus.route import Target
 
@@ -36,6 +37,10 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.moment
+
+    def seconds(self) -> float:
+        """The same for what waits for so many seconds."""
+        return self.moment.timestamp()
 
 
 class Stage:
@@ -92,9 +97,9 @@ class Stage:
         self._stopping = asyncio.Event()
         started: asyncio.Future[House] = asyncio.get_running_loop().create_future()
         self._living = asyncio.create_task(
-            app.live(config, registry, self._stopping, started.set_result, clock=self.clock)
+            app.live(config, registry, self._stopping, started.set_result, clock=self.clock, ticks=self.clock.seconds)
         )
-        await asyncio.wait({started, self._living}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((started, self._living), return_when=asyncio.FIRST_COMPLETED)
         if not started.done():
             await self._living
         self.house = started.result()
@@ -172,7 +177,7 @@ class Stage:
         person.be(text)
         talk = self.house.talk
         assert talk is not None
-        await until(lambda: talk.presence_of(person.jid).show in (text, "unknown"), what="the presence to arrive")
+        await until(lambda: talk.presence_of(person.jid).show in (text, "unknown"), timeout=15, what="the presence to arrive")
 
     async def _leaves(self, step: Step, _: str) -> None:
         await self._person(step).leave()
@@ -212,12 +217,13 @@ class Stage:
 
     async def _time_has_passed(self) -> None:
         """What sleeps until a moment looks at the clock."""
-        for person in self.people.values():
-            self.house.people.wake(Target("digest", person.jid))
-        for output in self.house.outputs.values():
-            look = getattr(output, "look", None)
-            if look is not None:
-                look()
+        people = self.house.people
+        assert people is not None
+        for jid in [*(person.jid for person in self.people.values()), *map(self._room, self._rooms())]:
+            people.wake(Target("digest", jid))
+        escalation = self.house.outputs.get("escalation")
+        if isinstance(escalation, Escalations):
+            await escalation.look()
 
     async def _restart(self, _: Step, __: str) -> None:
         await self._settled()
