@@ -237,8 +237,11 @@ EMOJI_CHARACTERS = 32
 """Reactions read of one message, and code points of one: a family with skin tones has eleven."""
 
 TALK_BYTES = 1 * MIB
-"""Messages written and not yet known to be with the server: what a server that stops reading costs in memory, and more
-than it can work off while the ping behind them is on its way."""
+TALK_MOST_BYTES = 8 * MIB
+EARLY_STANZAS = 1_000
+"""Messages written and not yet known to be with the server: beyond the first a series waits (it is more than a server
+can work off while the ping behind them is on its way), beyond the second nothing is written: what a server that stops
+reading costs in memory. Stanzas kept that come before we know whether we are alone and may speak."""
 
 LEDGER_SECONDS = 2.0
 """How long the ledger may be behind what clients have already: a reaction, or a receipt, to what it does not know yet
@@ -346,7 +349,36 @@ CONFIRM_SECONDS = 30.0
 # --- people ---------------------------------------------------------------------------------------------------------
 
 ROOMS = 1_000
-"""Rooms that the bot is in: each is asked every few minutes whether it still holds us."""
+ROOM_PING_SECONDS = 300.0
+ROOM_JOINS_AT_ONCE = 16
+ROOM_JOIN_SECONDS = 30.0
+"""Rooms that the bot is in: one that was silent for so long is asked whether it still holds us (XEP-0410). Joins that
+wait for their answer, so that a thousand rooms are no storm, and how long each does."""
+
+ROOM_NICKS = 5
+ROOM_SOON_SECONDS = 2.0
+ROOM_SOON_MOST_SECONDS = 120.0
+ROOM_KICKED_SECONDS = 120.0
+ROOM_REFUSED_SECONDS = 300.0
+ROOM_MOST_SECONDS = 3_600.0
+ROOM_LASTED_SECONDS = 600.0
+"""Nicks that are tried: `bot`, `bot_`, `bot__`... When a room is tried again that could not be reached, that put us
+out, or that does not let us in; up to so long, and from the beginning once we have been in it for a while. The last
+three wait for half of it at least: whoever put us out does not want us back at once."""
+
+ROOM_OCCUPANTS = 2_000
+OCCUPANTS = 50_000
+"""Occupants that are known of one room, and of all, about 500 bytes each: an unknown one is anybody."""
+
+ROOM_WINDOW = 4
+ROOM_REFLECT_SECONDS = 20.0
+ROOM_UNREFLECTED = 10_000
+"""Messages to one room on their way: rooms limit rates, and what is refused must not be overtaken. How long a message
+is waited for to come back; and how many are, in all rooms."""
+
+INVITATIONS_PER_MINUTE = 10
+ROOMS_LISTED = 100
+"""Invitations that are dealt with; rooms that are told of one by one in `status` because we are not in them."""
 
 FLAPPING_CHANGES = 5
 FLAPPING_SECONDS = 600.0
@@ -477,4 +509,5 @@ assert STREAM_BYTES >= 2 * ITEM_BYTES, "every legal event fits into the stream's
 assert OPEN_FILES >= 2 * (CONNECTIONS + SOCKET_CONNECTIONS), "a durable listener has two"
 assert FRAME_BYTES >= 2 * EVENT_BYTES, "every legal event fits into a frame, escaped as it may be"
 assert FRAME_BYTES >= SOCKET_READ_BYTES, "a chunk of standard input fits into a frame"
+assert TALK_MOST_BYTES >= 2 * TALK_BYTES, "answers still go out while a series waits"
 assert PING_SECONDS + PING_DEADLINE_SECONDS <= 30, "a black hole is noticed within 30 s"

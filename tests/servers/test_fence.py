@@ -117,11 +117,27 @@ async def test_who_writes_faster_than_the_server_reads_waits(server: Server, tmp
         assert talk._fence.unacknowledged == 0
 
 
+async def test_what_nobody_holds_back_is_bounded_all_the_same(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers wait for nobody: beyond a bound they are refused, until the server reads again."""
+    monkeypatch.setattr(limits, "TALK_MOST_BYTES", 100_000)
+    async with Proxy(server.component_port) as proxy, talking(server, tmp_path, port=proxy.port) as talk:
+        proxy.to_server.stalled = True
+        with pytest.raises(NoAnswer):
+            write(talk, f"nobody@{server.domain}", *["x" * 9_000] * 100)
+        assert talk._fence.unacknowledged < 110_000
+        proxy.heal()
+        await asyncio.wait_for(talk.fence(), SOON)
+        write(talk, f"nobody@{server.domain}", "x")
+
+
 async def test_a_server_that_never_answers_leaves_nobody_waiting(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither who waits for the fence nor who waits for room."""
     monkeypatch.setattr(limits, "IQ_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "CLOSE_SECONDS", 0.1)
     async with Proxy(server.component_port) as proxy, talking(server, tmp_path, port=proxy.port) as talk:
         proxy.to_server.black_hole = True
         write(talk, f"nobody@{server.domain}", *["x" * 9_000] * (limits.TALK_BYTES // 9_000 + 1))

@@ -29,6 +29,8 @@ from xmppbus.options import BotOptions
 from xmppbus.people.model import Mute, Person
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.xmpp.answers import result
+from xmppbus.xmpp.component import Stream
+from xmppbus.xmpp.hooks import Listeners
 from xmppbus.xmpp.messages import Heard
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.talk import Talk
@@ -216,6 +218,43 @@ async def test_a_message_to_any_of_its_resources_is_heard(server: Server, tmp_pa
         await settled(romeo)
         assert [(each.body, each.sender) for each in heard] == [("status", romeo.jid)] * 3
         assert [each.to for each in heard] == [BOT, f"{BOT}/xmppbus", f"{BOT}/1234abcd"]
+
+
+async def test_what_comes_before_we_may_speak_is_heard_when_we_may(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a component knows that it is alone it answers nobody, and forgets nobody."""
+    alone = asyncio.Event()
+    arrived: list[Element] = []
+
+    async def check(stream: Stream) -> None:
+        hear = stream.hooks.hear
+
+        def note(listeners: Listeners, stanza: Element, *, is_up: bool) -> None:
+            arrived.append(stanza)
+            hear(listeners, stanza, is_up=is_up)
+
+        monkeypatch.setattr(stream.hooks, "hear", note)
+        await alone.wait()
+
+    monkeypatch.setattr(Stream, "_check_split", check)
+    heard: list[Heard] = []
+    async with await person(server) as romeo:
+
+        async def speak() -> None:
+            def write() -> bool:
+                romeo.write(f"<message to='{BOT}' type='chat' id='m'><body>help</body></message>")
+                return bool(arrived)
+
+            await until(write, SOON, "the message")
+            assert not heard
+            alone.set()
+
+        speaking = asyncio.create_task(speak())
+        async with talking(server, tmp_path, prepare=listener(heard)):
+            await speaking
+            await until(lambda: heard, SOON, "what came early")
+            assert {each.body for each in heard} == {"help"}
 
 
 async def test_errors_and_reflections_are_never_answered(server: Server, tmp_path: Path) -> None:

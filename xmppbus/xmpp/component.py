@@ -229,7 +229,7 @@ class Stream:
         self.session = self._sessions
         self._enter(State.UP, "")
         self._up.set()
-        self.hooks.tell(self.hooks.begun, self.session)
+        self.hooks.begin(self.session)
 
     async def _settle_in(self, connection: Connection) -> None:
         """Before anything is published: are we alone? A client says that it is there."""
@@ -331,7 +331,8 @@ class Stream:
         elif is_message and self._split is not None and stanza.get("from") == self._address.jid:
             self._see(self._split, stanza)
         else:
-            self.hooks.tell(self.hooks.messages if is_message else self.hooks.presences, stanza)
+            listeners = self.hooks.messages if is_message else self.hooks.presences
+            self.hooks.hear(listeners, stanza, is_up=self.session > 0)
         return True
 
     def _take_iq(self, stanza: Element, kind: str | None) -> bool:

@@ -39,6 +39,8 @@ class Fence:
     def wrote(self, size: int) -> None:
         """So many bytes more have been written."""
         self._look()
+        if not self._of:
+            return
         self._unacknowledged += size
         if self._is_due():
             self._start()

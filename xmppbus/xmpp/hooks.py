@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from xmppbus import limits
+
 log = logging.getLogger(__name__)
+
+Listeners = Sequence[Callable[[Element], None]]
 
 
 class Hooks:
@@ -21,6 +25,22 @@ class Hooks:
         self.requests: list[
             Callable[[Element], bool]
         ] = []  # IQs of type get and set; True: it is, or will be, answered
+
+        self._early: list[tuple[Listeners, Element]] = []
+
+    def hear(self, listeners: Listeners, stanza: Element, *, is_up: bool) -> None:
+        """Tell all of them; what comes before we may speak is kept for that moment, or nobody could answer it."""
+        if is_up:
+            self.tell(listeners, stanza)
+        elif len(self._early) < limits.EARLY_STANZAS:
+            self._early.append((listeners, stanza))
+
+    def begin(self, session: int) -> None:
+        """A session has begun."""
+        self.tell(self.begun, session)
+        early, self._early = self._early, []
+        for listeners, stanza in early:
+            self.tell(listeners, stanza)
 
     def tell(self, listeners: Sequence[Callable[[Any], None]], what: Any) -> None:
         """Tell all of them."""

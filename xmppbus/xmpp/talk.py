@@ -146,6 +146,8 @@ class Talk:
         now = self._stream.session
         if not now or session not in (None, now):
             raise NoAnswer(Unanswered.DISCONNECTED)
+        if self._fence.unacknowledged >= limits.TALK_MOST_BYTES:
+            raise NoAnswer(Unanswered.TIMEOUT)
         self._stream.pipeline.write(stanza)
         self._fence.wrote(len(stanza))
         return now
@@ -246,7 +248,7 @@ class Talk:
             return
         if self._fence.unacknowledged < limits.TALK_BYTES:
             sender = message.to if self.is_component else ""
-            self.send(receipt(to=message.sender, sender=sender, of=message.id))
+            self._write(receipt(to=message.sender, sender=sender, of=message.id))
 
     def _seen(self, stanza: Element) -> None:
         if self._is_for_us(stanza) and not self._is_ours(stanza):
@@ -323,10 +325,13 @@ class Talk:
             self._write(answered)
 
     def _write(self, stanza: bytes) -> None:
-        try:
-            self._stream.pipeline.write(stanza)
-        except NoAnswer:
-            return  # whoever asked is not connected to us any more
+        """Answer somebody; not when there is no session any more, or the server reads nothing."""
+        if self._fence.unacknowledged < limits.TALK_MOST_BYTES:
+            try:
+                self._stream.pipeline.write(stanza)
+            except NoAnswer:
+                return
+            self._fence.wrote(len(stanza))
 
 
 def _drop(found: Awaitable[object]) -> None:
