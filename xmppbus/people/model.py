@@ -48,6 +48,14 @@ class Mute(Struct, frozen=True, kw_only=True):
     until: datetime | None = None  # None: until it is taken back
 
 
+class Joined(Struct, frozen=True, kw_only=True):
+    """That we were asked into a room while we ran: we are to be there after a restart, too."""
+
+    nick: str = ""  # ours there; the bot's name when it is empty
+    password: str = ""
+    by: str = ""  # who asked us in: a bare JID
+
+
 class Person(Struct, frozen=True, kw_only=True):
     """What we know of a bare JID, beside its subscriptions."""
 
@@ -59,6 +67,7 @@ class Person(Struct, frozen=True, kw_only=True):
     suspended: str = ""  # why nothing is sent to it for now; empty: it is sent
     bounces: int = 0  # refusals in a row
     requested: str = ""  # a stranger's `subscribe`, as it was typed, that waits for an owner's yes
+    joined: Joined | None = None  # only of a room
 
 
 class Incident(Struct, frozen=True, kw_only=True):
