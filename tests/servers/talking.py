@@ -39,15 +39,13 @@ async def talking(
         reach = {"component": None, "account": account, "port": server.c2s_port}
         given = options(server, **reach, ca_file=str(server.certificate))
     secret = server.accounts[account] if account else server.secret
-    async with (
-        SqliteJournal(directory / "journal.db") as journal,
-        Stream(given, secret, dice=lambda: 0.0) as stream,
-    ):
+    async with SqliteJournal(directory / "journal.db") as journal:
         audience = Audience(journal.people, Routes([]), now)
         await audience.open()
+        stream = Stream(given, secret, dice=lambda: 0.0)
         talk = Talk(stream, bot or BotOptions(), audience, clock=now)
         prepare(talk)
-        async with talk:
+        async with stream, talk:
             await asyncio.wait_for(talk.ready(), SOON)
             yield talk
 

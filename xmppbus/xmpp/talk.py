@@ -51,8 +51,8 @@ class Encryption(Protocol):
 
 
 class Talk:
-    """Entered once the stream is, or will be; it is of use whenever there is a session. `persons` is the house's
-    `Audience`, already open: the contacts are kept there.
+    """Made before the stream is entered, entered after it; it is of use whenever there is a session. `persons` is the
+    house's `Audience`, open by then: the contacts are kept there.
 
     Listeners are appended to `on_heard`, `on_presence` and `answers` before it is entered, and are called at once, in
     the order of arrival; none of them may block. What a listener raises is logged, and nobody is answered for it.
@@ -71,6 +71,8 @@ class Talk:
         self.encryption: Encryption | None = None
         self.ignored = 0  # forwarded, archived or reflected: never opened
         self._stream = stream
+        # The contacts have a better one; in client mode the server answers the first one with who is there, only once.
+        stream.presence = b""
         self._fence = Fence(self._ping, lambda: stream.session)
         self._contacts = Contacts(persons, self._line())
         self._answering: set[asyncio.Task[None]] = set()
@@ -97,10 +99,7 @@ class Talk:
         hooks.requests.append(self._requested)
         hooks.begun.append(self._begun)
         if self._stream.session:
-            if not self.is_component:  # its first presence is out: with the next first one it is told who is there
-                self.send(b"<presence type='unavailable'/>")
             self._begun(self._stream.session)
-        self._stream.presence = b""  # the contacts have better ones
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
