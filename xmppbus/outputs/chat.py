@@ -45,18 +45,18 @@ class Chat:
         self._journal = journal
         self._people = people
         self._audience = audience
-        self._ledger = ledger
+        self.ledger = ledger
         self._folded = folded
         self._zone = zone
         self._clock = clock
-        self._handing = HandingOver(talk, people)
+        self._handing = HandingOver(talk, people, ledger)
         self._listening: asyncio.Task[None] | None = None
         self.last = None if talk.is_component else LastMessages()
         talk.on_heard.append(self._heard)
         talk.on_presence.append(self._seen)
 
     async def __aenter__(self) -> Chat:
-        self._listening = asyncio.create_task(self._ledger.run(), name="ledger")
+        self._listening = asyncio.create_task(self.ledger.run(), name="ledger")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -75,7 +75,7 @@ class Chat:
         return {
             "state": "up" if up else "down",
             "reason": "" if up else "no session with the XMPP server; see `xmpp`",
-            "unheard": self._ledger.dropped,
+            "unheard": self.ledger.dropped,
         }
 
     # --- out ----------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class Chat:
         """Why nothing is sent to a JID for now. Its end wakes the place."""
         if suspended := self._audience.person(jid).suspended:
             return Outcome(Verdict.STOPPED, HELD, suspended, limits.SUSPENDED_SECONDS)
-        if seconds := self._ledger.seconds(jid):
+        if seconds := self.ledger.seconds(jid):
             return Outcome(Verdict.STOPPED, HELD, "its messages came back; it is tried again", seconds)
         return None
 
@@ -116,15 +116,15 @@ class Chat:
 
     def _heard(self, heard: Heard) -> None:
         if heard.kind == "error":
-            self._ledger.hear(Back(heard.bare, bounced=heard.id, condition=heard.condition, text=heard.text))
+            self.ledger.hear(Back(heard.bare, bounced=heard.id, condition=heard.condition, text=heard.text))
         elif heard.received or heard.displayed:
-            self._ledger.hear(Back(heard.bare, received=heard.received, displayed=heard.displayed))
+            self.ledger.hear(Back(heard.bare, received=heard.received, displayed=heard.displayed))
         elif heard.kind != "groupchat":
-            self._ledger.alive(heard.bare)
+            self.ledger.alive(heard.bare)
 
     def _seen(self, jid: str, presence: Presence) -> None:
         if presence.show not in ("offline", "unknown"):
-            self._ledger.alive(jid)
+            self.ledger.alive(jid)
 
 
 def stopped(run: Run, why: Outcome) -> list[Outcome]:

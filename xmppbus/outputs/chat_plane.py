@@ -85,18 +85,19 @@ def _chat(house: House, options: Options) -> Chat:
 
 
 def _digest(house: House, options: Options) -> Digest:
-    parts = _parts(house, options)
+    parts, chat = _parts(house, options), cast("Chat", house.outputs[CHAT])
     return Digest(
         parts.talk,
         house.journal,
         parts.people,
         parts.audience,
+        chat.ledger,
         budget=parts.budget,
         is_room=_is_room(house),
         folded=_folded(house),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=house.clock,
-        last=cast("Chat", house.outputs[CHAT]).last,
+        last=chat.last,
     )
 
 

@@ -25,6 +25,7 @@ from xmppbus.people.audience import DIGEST, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.holding import AWAY, Hold, held
 from xmppbus.people.interests import urgency
+from xmppbus.people.ledger import Ledger
 from xmppbus.people.model import Incident, Subscription
 from xmppbus.people.store import People
 from xmppbus.people.telling import key_of
@@ -42,6 +43,7 @@ class Digest:
         journal: Journal,
         people: People,
         audience: Audience,
+        ledger: Ledger,
         *,
         budget: Budget,
         is_room: Callable[[str], bool],
@@ -61,7 +63,7 @@ class Digest:
         self._zone = zone
         self._clock = clock
         self._last = last
-        self._handing = HandingOver(talk, people)
+        self._handing = HandingOver(talk, people, ledger)
         talk.on_presence.append(self._seen)
 
     async def __aenter__(self) -> Digest:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from xmppbus import limits
 from xmppbus.journal import DELIVERED, UNSENT, Outcome, Run, Verdict
 from xmppbus.people.audience import CHAT
+from xmppbus.people.ledger import Ledger
 from xmppbus.people.model import Copy, Message
 from xmppbus.people.store import People
 from xmppbus.route import Target
@@ -70,6 +71,7 @@ class _Slice:
         self.ended: list[_Progress] = []  # runs whose last letter is in it
         self.messages: list[Message] = []
         self.copies: list[Copy] = []
+        self.sending: list[Message] = []  # the same, and those that could not be written
         self.session = 0
         self.bytes = 0
         self.fence: asyncio.Task[None] | None = None
@@ -89,9 +91,10 @@ class _Slice:
 class HandingOver:
     """Of one stream. Several series of messages may be handed over side by side."""
 
-    def __init__(self, talk: Talk, people: People) -> None:
+    def __init__(self, talk: Talk, people: People, ledger: Ledger) -> None:
         self._talk = talk
         self._people = people
+        self._ledger = ledger
 
     async def hand_over(self, mail: Mail) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         """Write it all, and yield each run as soon as it is known what became of it. Ends a run at the first delivery
@@ -117,7 +120,8 @@ class HandingOver:
                 for done in await self._finish(flying.popleft()):
                     yield done.result()
         finally:
-            for each in flying:
+            for each in [*flying, current]:
+                self._ledger.sent(each.sending)
                 if each.fence is not None:
                     each.fence.cancel()
 
@@ -130,6 +134,8 @@ class HandingOver:
     def _write(self, current: _Slice, progress: _Progress, letter: Letter) -> bool:
         """Whether the run goes on."""
         outcome, is_written = letter.outcome, False
+        self._ledger.sending(letter.messages)
+        current.sending += letter.messages
         try:
             for stanza in letter.stanzas:
                 current.session = self._talk.send(stanza, current.session or None)
@@ -156,12 +162,13 @@ class HandingOver:
         try:
             if done.fence is not None:
                 await done.fence
-        except NoAnswer as error:
-            done.fail(Outcome(Verdict.UNKNOWN, error.why.value))
-        else:
             if done.messages or done.copies:
                 await self._people.handed_over(done.messages, done.copies)
                 await self._look_again(done.copies)
+        except NoAnswer as error:
+            done.fail(Outcome(Verdict.UNKNOWN, error.why.value))
+        finally:
+            self._ledger.sent(done.sending)
         return done.ended
 
     async def _look_again(self, copies: Sequence[Copy]) -> None:

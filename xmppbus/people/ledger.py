@@ -9,7 +9,7 @@ import asyncio
 import enum
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from xmppbus import limits
@@ -100,6 +100,7 @@ class Ledger:
         self._attempts: OrderedDict[str, tuple[int, float]] = (
             OrderedDict()
         )  # of a JID in a row, and when the next is due
+        self._under_way: dict[str, list[Back]] = {}  # what came back of messages that are not written down yet
         self.dropped = 0  # what came while too much was waiting
 
     def hear(self, back: Back) -> None:
@@ -107,8 +108,23 @@ class Ledger:
         if len(self._heard) >= limits.HEARD_WAITING:
             self.dropped += 1
             return
+        early = self._under_way.get(back.received or back.displayed or back.bounced)
+        if early is not None:
+            early.append(back)
+            return
         self._heard.append(back)
         self._wake.set()
+
+    def sending(self, messages: Iterable[Message]) -> None:
+        """They are being sent: what comes back of them meanwhile is kept until it is known whether they were."""
+        for each in messages:
+            self._under_way.setdefault(each.id, [])
+
+    def sent(self, messages: Iterable[Message]) -> None:
+        """They are in the ledger; or will be sent again, as nobody knows."""
+        for each in messages:
+            for back in self._under_way.pop(each.id, ()):
+                self.hear(back)
 
     def alive(self, jid: str) -> None:
         """There is a sign of life: whoever was given up, or waited for, is sent everything again."""
@@ -125,7 +141,7 @@ class Ledger:
     @property
     def is_idle(self) -> bool:
         """Whether everything that was heard is written down."""
-        return not self._heard and not self._busy
+        return not (self._heard or self._under_way or self._busy)
 
     async def run(self) -> None:
         """Work until cancelled."""
