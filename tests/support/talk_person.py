@@ -31,6 +31,11 @@ class Said(NamedTuple):
     kind: str
     delayed: bool
 
+    @property
+    def sort(self) -> str:
+        """What it does to what was said before."""
+        return "retraction" if self.retracts else "correction" if self.replaces else "message"
+
 
 class Person:
     """One account with one client."""
@@ -135,20 +140,27 @@ class Person:
 
     # --- hearing ---
 
-    async def hear(self, room: str = "") -> Said:
-        """The next thing that the bot said to this person, or in a room."""
+    async def hear(self, room: str = "", sort: str = "message") -> Said:
+        """The next message, `correction` or `retraction` that the bot sent to this person, or said in a room.
+
+        Each sort has an order of its own: an answer and a correction are on their way at the same time.
+        """
         wanted = self._rooms.setdefault(room, deque()) if room else self._inbox
 
-        def there() -> bool:
+        def next_one() -> Said | None:
             self._look()
-            return bool(wanted)
+            return next((each for each in wanted if each.sort == sort), None)
 
         try:
-            await self.stream.until(there, DEADLINE)
+            await self.stream.until(lambda: next_one() is not None, DEADLINE)
         except TimeoutError:
-            raise AssertionError(f"the bot said nothing to {self.jid} within {DEADLINE:g} s") from None
-        self.last = wanted.popleft()
-        return self.last
+            left = [each.body for each in wanted]
+            raise AssertionError(f"no {sort} came from the bot within {DEADLINE:g} s; there is {left}") from None
+        found = next_one()
+        assert found is not None
+        wanted.remove(found)
+        self.last = found
+        return found
 
     async def nothing_more(self) -> list[Said]:
         """What is left unheard once everything that the server has for this client has arrived."""

@@ -12,9 +12,10 @@ from xmppbus.bot.catalogue import _
 from xmppbus.bot.command import Asker, Unusable
 from xmppbus.bot.desk import Desk
 from xmppbus.journal import Entry
+from xmppbus.people.audience import CHAT, ROOM
 from xmppbus.people.incidents import is_of_incident
 from xmppbus.people.model import Incident, Message, Status
-from xmppbus.route import Match
+from xmppbus.route import Match, Target
 
 OPEN = (Status.FIRING, Status.ACKNOWLEDGED)
 SHORT_ID = 8
@@ -134,12 +135,23 @@ async def _last_told(desk: Desk, jid: str) -> Incident | None:
     and nobody can see what another was told."""
     if not jid:
         return None
+    await _until_written(desk, jid)
     incidents = {each.key: each for each in await desk.people.incidents(OPEN, limits.INCIDENTS_LISTED)}
     copies = await desk.people.copies([(key, jid) for key in incidents])
     current = [copy for copy in copies.values() if copy.episode == incidents[copy.key].episode and copy.message_id]
     messages = await asyncio.gather(*(desk.people.message(copy.message_id) for copy in current))
     newest = max(filter(None, messages), key=lambda each: each.sequence, default=None)
     return incidents[newest.key] if newest else None
+
+
+async def _until_written(desk: Desk, jid: str) -> None:
+    """The same, of whatever is on its way to a JID."""
+    deadline = asyncio.get_running_loop().time() + limits.LEDGER_SECONDS
+    while any([await desk.people.waiting(Target(output, jid), 1) for output in (CHAT, ROOM)]):
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            break
+        await desk.house.journal.changed(timedelta(seconds=left))
 
 
 def _looks_like_id(said: str) -> bool:
