@@ -116,11 +116,11 @@ class MatchOptions(_Options, frozen=True, kw_only=True):
 
 
 class EscalationOptions(_Options, frozen=True, kw_only=True):
-    """One step of a route's `escalate`."""
+    """One step of a route's `escalate`: if nobody reacts in time, the event goes to others as well."""
 
-    # how long nobody may react
+    # so long after the event, or after the step before
     after: Annotated[str, Meta(pattern=r"^[0-9]+[smhd]\Z", description="a number and s, m, h or d: `5m`")]
-    unless: Literal["acknowledged", "delivered"] = "acknowledged"  # the chain ends once somebody has it
+    unless: Literal["acknowledged", "delivered"] = "acknowledged"  # ends the chain; `delivered`: a receipt, too
     to: Annotated[list[AddressText], Meta(min_length=1)]  # where the event goes then
 
 

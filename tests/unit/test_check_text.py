@@ -71,6 +71,34 @@ def test_the_house_is_drawn_with_everything_that_the_config_says(config: Config,
     ]
 
 
+def test_the_bot_and_whom_a_route_calls_are_drawn(tmp_path: Path) -> None:
+    """Step by step."""
+    file = tmp_path / "xmppbus.yaml"
+    file.write_text(
+        "xmpp: {component: bus.example.org, secret_file: secret}\n"
+        "bot: {name: ops}\n"
+        "routes: [{name: disks, match: disk.#, to: ['chat:romeo@example.org'], escalate: [\n"
+        "  {after: 5m, to: ['chat:juliet@example.org', pubsub]}, {after: 1h, unless: delivered, to: [pager]}]}]\n"
+    )
+    (tmp_path / "secret").write_text("secret")
+    lines = drawn(load(file, {"XMPPBUS_STATE": str(tmp_path)}))
+    routes, outputs = lines.index("├── routes"), lines.index("├── outputs")
+    assert lines[routes + 2 : outputs] == [
+        "│   ├── disks    disk.# → chat:romeo@example.org",
+        "│   │   ├── after 5m  unless acknowledged → chat:juliet@example.org, pubsub",
+        "│   │   └── after 1h  unless delivered → pager",
+        "│   └── people   # → people (built in: every event to whoever subscribed to it)",
+    ]
+    assert lines[outputs + 1 : outputs + 7] == [
+        "│   ├── chat        as ops@bus.example.org",
+        "│   ├── digest      as ops@bus.example.org",
+        "│   ├── escalation  waits whether somebody reacts",
+        "│   ├── pager",
+        "│   ├── people      those who subscribed by writing to the bot; keeps incidents",
+        "│   └── pubsub      pubsub.example.org, as the component bus.example.org on 127.0.0.1:5347",
+    ]
+
+
 @pytest.mark.parametrize("width", [60, 72, 100])
 def test_the_tree_fits_a_terminal(config: Config, width: int) -> None:
     """But for paths, which are never broken."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from xmppbus.config import Config
-from xmppbus.options import HttpOptions, MatchOptions, NodeOptions, RouteOptions
-from xmppbus.route import DEFAULT_ROUTE
+from xmppbus.options import EscalationOptions, HttpOptions, MatchOptions, NodeOptions, RouteOptions
+from xmppbus.route import DEFAULT_ROUTE, ESCALATION, PEOPLE_ROUTE
 
 LINES = ("├── ", "└── ", "│   ", "→")
 ASCII_LINES = ("|-- ", "`-- ", "|   ", "->")
@@ -22,6 +22,11 @@ class Branch(NamedTuple):
     detail: str = ""
     children: tuple[Branch, ...] = ()
 
+
+_OUTPUTS = {
+    "people": "those who subscribed by writing to the bot; keeps incidents",
+    ESCALATION: "waits whether somebody reacts",
+}
 
 Style = Callable[[str, int], str]
 """Colours a name at a depth."""
@@ -93,7 +98,10 @@ def _routes(config: Config) -> tuple[Branch, ...]:
     found = []
     for route in config.routes:
         if route.name in given:
-            found.append(Branch(route.name, _route(given[route.name])))
+            steps = tuple(_step(each) for each in given[route.name].escalate)
+            found.append(Branch(route.name, _route(given[route.name]), steps))
+        elif route.name == PEOPLE_ROUTE.name:
+            found.append(Branch("people", "# → people (built in: every event to whoever subscribed to it)"))
         else:
             found.append(Branch(DEFAULT_ROUTE, "# → pubsub (built in: every event to the node of its type)"))
     return tuple(found)
@@ -102,6 +110,11 @@ def _routes(config: Config) -> tuple[Branch, ...]:
 def _route(route: RouteOptions) -> str:
     stations = [each if isinstance(each, str) else _station(each) for each in route.via]
     return " → ".join([_match(route.match), *stations, ", ".join(route.to)])
+
+
+def _step(step: EscalationOptions) -> Branch:
+    """Whom a route calls when nobody reacts."""
+    return Branch(f"after {step.after}", f"unless {step.unless} → {', '.join(step.to)}")
 
 
 def _station(station: dict[str, dict[str, object] | None]) -> str:
@@ -120,7 +133,10 @@ def _match(match: str | MatchOptions) -> str:
 
 
 def _output_names(config: Config) -> list[str]:
-    return sorted({address.output for route in config.routes for address in route.to} | {*config.options.outputs})
+    routes = [addresses for route in config.routes for addresses in (route.to, *route.escalate)]
+    bots = {"chat", "digest"} if config.options.bot else set()
+    bots |= {ESCALATION} if any(route.escalate for route in config.routes) else set()
+    return sorted({address.output for addresses in routes for address in addresses} | {*config.options.outputs} | bots)
 
 
 def _outputs(config: Config) -> Iterator[Branch]:
@@ -129,8 +145,10 @@ def _outputs(config: Config) -> Iterator[Branch]:
         if name == "pubsub" and xmpp:
             role = "component" if xmpp.component else "account"
             yield Branch(name, f"{xmpp.service}, as the {role} {xmpp.jid} on {xmpp.host}:{xmpp.server_port}")
+        elif name in ("chat", "digest", "room") and xmpp and config.options.bot:
+            yield Branch(name, f"as {xmpp.account or f'{config.options.bot.name}@{xmpp.component}'}")
         else:
-            yield Branch(name)
+            yield Branch(name, _OUTPUTS.get(name, ""))
 
 
 def _nodes(profiles: Sequence[NodeOptions]) -> Iterator[Branch]:
