@@ -273,8 +273,10 @@ OMEMO_LIST_SECONDS = 3600.0
 OMEMO_DEVICES = 32
 OMEMO_BUNDLES = 1_000
 OMEMO_LISTS = 20_000
+OMEMO_AT_ONCE = 16
 """How long a message waits for the keys of one person; when what failed is tried again; when a device list is asked
-for anew although nobody said that it changed; devices of one person; bundles and lists that are remembered."""
+for anew although nobody said that it changed; devices of one person; bundles and lists that are remembered; people
+whose keys are fetched side by side."""
 
 LANE_WORK = 32
 LANES_WORK = 1_000

@@ -62,9 +62,8 @@ async def encrypting(server: Server, directory: Path, mode: str) -> AsyncIterato
     account = "" if mode == "component" else ACCOUNT
     async with talking(server, directory, prepare=prepare, account=account):
         bot = made[0]
-        async with bot.encryption:
-            await until(lambda: bot.encryption.status()["state"] == "up", SOON, f"{bot.encryption.status()}")
-            yield bot
+        await until(lambda: bot.encryption.status()["state"] == "up", SOON, f"{bot.encryption.status()}")
+        yield bot
 
 
 def jid_of(mode: str) -> str:

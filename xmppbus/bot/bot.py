@@ -111,7 +111,7 @@ class Bot:
         return self._nicks.get(room, self._name)
 
     def _say(self, heard: Heard, text: str) -> None:
-        self._talk.send(reply(heard, text, self._talk.full(), str(uuid.uuid4())))
+        self._talk.say(heard.sender, reply(heard, text, self._talk.full(), str(uuid.uuid4())))
 
     # --- requests ---------------------------------------------------------------------------------------------------
 

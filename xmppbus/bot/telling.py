@@ -20,7 +20,7 @@ def tell(desk: Desk, jid: str, text: str) -> None:
         return
     stanza = chat(to=jid, sender=talk.full(), message_id=str(uuid.uuid4()), body=text, receipt=False, automatic=True)
     try:
-        talk.send(stanza)
+        talk.say(jid, stanza)
     except BusError as error:
         log.info("%s was not told: %s", jid, error)
 

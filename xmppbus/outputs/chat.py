@@ -97,6 +97,7 @@ class Chat:
                 yield run, stopped(run, why)
         if not told:
             return
+        await self._talk.prepare([run.place for run in told])
         known = await look_up(told, self._journal, self._people, self._folded)
         now = self._clock()
         speaking = Speaking(known, Wording(self._talk, self._zone, now), now, self.last)

@@ -21,6 +21,9 @@ from xmppbus.people.store import People
 from xmppbus.plugins import Options, Registry
 from xmppbus.xmpp.talk import Talk
 
+OMEMO_FILE = "omemo.keys"
+"""Beside the journal."""
+
 PEOPLE = "people"
 OUTPUTS = (PEOPLE, CHAT, DIGEST)
 """What a bot brings with it, whatever the routes say."""
@@ -35,6 +38,11 @@ def open_chat_plane(house: House, people: People) -> None:
     house.audience = Audience(people, house.routes, house.clock)
     house.talk = Talk(house.xmpp, bot, house.audience, clock=house.clock)
     house.budget = Budget(bot.messages_per_minute)
+    if bot.omemo:
+        # Here, for what it needs is an extra, and nobody else has to have it.
+        from xmppbus.xmpp.omemo import Encryption
+
+        Encryption(house.xmpp, house.talk, house.config.journal_path.with_name(OMEMO_FILE))
 
 
 class _Parts(NamedTuple):

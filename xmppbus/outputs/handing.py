@@ -105,7 +105,8 @@ class HandingOver:
             for run, letters in mail:
                 progress = _Progress(run)
                 for letter in letters:
-                    if not self._write(current, progress, letter):
+                    sealed = letter if self._talk.encryption is None else await self._sealed(run.place, letter)
+                    if not self._write(current, progress, sealed):
                         break
                     if current.is_full:
                         flying.append(self._seal(current))
@@ -124,6 +125,13 @@ class HandingOver:
                 self._ledger.sent(each.sending)
                 if each.fence is not None:
                     each.fence.cancel()
+
+    async def _sealed(self, jid: str, letter: Letter) -> Letter:
+        """The letter as it may be sent to a JID, encrypted or not; where that can't be said now, one that waits."""
+        try:
+            return letter._replace(stanzas=await self._talk.sealed(jid, letter.stanzas))
+        except NoAnswer as error:
+            return Letter(Outcome(Verdict.STOPPED, error.why.value))
 
     async def _room(self) -> None:
         """Let others have their turn, and the server catch up."""

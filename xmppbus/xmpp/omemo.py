@@ -11,7 +11,7 @@ import contextlib
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,10 +20,11 @@ from xml.etree.ElementTree import Element
 import oldmemo
 import oldmemo.etree
 from doubleratchet import DuplicateMessageException
-from omemo import DeviceListDownloadFailed, SessionManager
+from omemo import DeviceListDownloadFailed, NoEligibleDevices, SessionManager
 from omemo.types import DeviceList
 
 from xmppbus import limits
+from xmppbus.errors import ConfigInvalid
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.lanes import Lanes
 from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE, KeyNodes, changed, condition_of
@@ -47,7 +48,7 @@ class _Learnt(NamedTuple):
 
 
 class Encryption:
-    """Of one talk. Made before the talk is entered, since it is part of what the bot is said to be able to do."""
+    """Of one talk, which enters and leaves it. Made before that: it is part of what the bot is said to be able to."""
 
     def __init__(self, stream: Stream, talk: Talk, path: Path) -> None:
         """`path` is the file of keys; it is made when it is missing."""
@@ -67,11 +68,15 @@ class Encryption:
         self._fingerprint = ""
         self._count = {"encrypted": 0, "decrypted": 0, "not_encrypted": 0, "not_decrypted": 0}
         talk.profile.features.add(f"{DEVICES}+notify")  # XEP-0163 §4.2: tell us of changed devices
+        talk.encryption = self
 
     async def __aenter__(self) -> Self:
-        """Raises `OSError` or `ValueError` where the file of keys can't be used."""
-        await self._keys.open()
-        self._talk.encryption = self
+        """Raises `ConfigInvalid` where the file of keys can't be used."""
+        try:
+            await self._keys.open()
+        except (OSError, ValueError) as error:
+            # Without it nobody knows to whom nothing may be said in plain words.
+            raise ConfigInvalid(f"the keys of `bot.omemo` can't be used: {error}") from error
         self._talk.answers.append(self._nodes.answer)
         self._stream.hooks.messages.append(self._notified)
         self._stream.hooks.begun.append(self._begun)
@@ -83,7 +88,6 @@ class Encryption:
         self._stream.hooks.begun.remove(self._begun)
         self._stream.hooks.messages.remove(self._notified)
         self._talk.answers.remove(self._nodes.answer)
-        self._talk.encryption = None
         if self._setting_up is not None:
             self._setting_up.cancel()
             await asyncio.wait([self._setting_up])
@@ -194,6 +198,23 @@ class Encryption:
 
     # --- out --------------------------------------------------------------------------------------------------------
 
+    async def prepare(self, jids: Sequence[str]) -> None:
+        """See `talk.Encryption`: lists and keys of many, so many at a time."""
+        now = asyncio.get_running_loop().time()
+        waiting = [jid for jid in jids if jid not in self._learnt or self._learnt[jid].until <= now]
+        if not waiting:
+            return
+        left = iter(waiting)
+        with contextlib.suppress(_Unreadable, NoAnswer):  # sealing says so
+            sessions = await self._ready()
+            await asyncio.gather(*(self._prepare(sessions, left) for _ in range(limits.OMEMO_AT_ONCE)))
+
+    async def _prepare(self, sessions: SessionManager, left: Iterator[str]) -> None:
+        for jid in left:
+            if await self._has_devices(sessions, jid):
+                with contextlib.suppress(TimeoutError):
+                    await _fetch_keys(sessions, jid)
+
     async def sealed(self, to: str, stanza: bytes) -> bytes:
         """The message as it may be sent to a JID: encrypted, as it is, or words that say only that there is one.
 
@@ -240,7 +261,7 @@ class Encryption:
                 raise
             return None
         try:
-            await sessions.get_device_information(jid)  # what has to be fetched is fetched while others have their turn
+            await _fetch_keys(sessions, jid)
             async with self._turn:
                 messages, _ = await sessions.encrypt(frozenset({jid}), {NAMESPACE: text.encode()})
                 if not was_encrypted:
@@ -291,10 +312,18 @@ class Encryption:
         return None if text is None else text.decode()
 
 
+async def _fetch_keys(sessions: SessionManager, jid: str) -> None:
+    """What has to be fetched to encrypt, while others have their turn with the library."""
+    async with asyncio.timeout(limits.OMEMO_SECONDS):
+        await sessions.get_device_information(jid)
+
+
 async def _hear(stanza: Element, hear: Callable[[Element], None]) -> None:
     hear(stanza)
 
 
 def _reason(error: Exception) -> str:
     """In words for whoever does not get the message."""
-    return {"NoEligibleDevices": "their keys can't be had"}.get(type(error).__name__, type(error).__name__)
+    if isinstance(error, (NoEligibleDevices, TimeoutError)):
+        return "their keys can't be had"
+    return type(error).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, Self
 from xml.etree.ElementTree import Element
@@ -35,7 +35,14 @@ Answering = Callable[[Element], bytes | Awaitable[bytes | None] | None]
 
 
 class Encryption(Protocol):
-    """What a talk needs to encrypt; see `xmppbus.xmpp.omemo`."""
+    """What a talk needs to encrypt; see `xmppbus.xmpp.omemo`. Entered and left with the talk."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    async def prepare(self, jids: Sequence[str]) -> None:
+        """Learn of many at once what sealing for each of them takes; what can't be learnt is left."""
 
     async def sealed(self, to: str, stanza: bytes) -> bytes:
         """The message as it may be sent to a JID. Raises `NoAnswer`: nothing may be sent now."""
@@ -68,7 +75,7 @@ class Talk:
         self.answers: list[Answering] = []
         # Whether a bare JID is dealt with at all: who may not is not answered.
         self.may_subscribe: Callable[[str], bool] = lambda _: True
-        self.encryption: Encryption | None = None
+        self.encryption: Encryption | None = None  # set before the talk is entered
         self.ignored = 0  # forwarded, archived or reflected: never opened
         self._stream = stream
         # The contacts have a better one; in client mode the server answers the first one with who is there, only once.
@@ -100,9 +107,13 @@ class Talk:
         hooks.begun.append(self._begun)
         if self._stream.session:
             self._begun(self._stream.session)
+        if self.encryption is not None:
+            await self.encryption.__aenter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        if self.encryption is not None:
+            await self.encryption.__aexit__(*exc_info)
         hooks = self._stream.hooks
         hooks.begun.remove(self._begun)
         hooks.requests.remove(self._requested)
@@ -151,6 +162,11 @@ class Talk:
         self._fence.wrote(len(stanza))
         return now
 
+    async def prepare(self, jids: Sequence[str]) -> None:
+        """Before many bare JIDs are told something: what encrypting for them takes is learnt of all at once."""
+        if self.encryption is not None:
+            await self.encryption.prepare(jids)
+
     async def sealed(self, to: str, stanzas: tuple[bytes, ...]) -> tuple[bytes, ...]:
         """Messages to a JID as they may be sent: encrypted, where that is switched on. Raises `NoAnswer`."""
         encryption = self.encryption
@@ -198,6 +214,7 @@ class Talk:
             "unacknowledged_bytes": self._fence.unacknowledged,
             "answering": len(self._answering),
             "ignored": self.ignored,
+            "encryption": self.encryption.status() if self.encryption is not None else None,
         }
 
     # --- in ---------------------------------------------------------------------------------------------------------
