@@ -99,6 +99,7 @@ async def chatting(
     clock: Callable[[], datetime] = now,
     per_minute: int = 6_000,
     is_room: Callable[[str], bool] = lambda _: False,
+    dice: float = 0.0,
 ) -> AsyncIterator[House]:
     """A house in session. What it keeps is in `directory`; people are told `per_minute` messages at most."""
     given = account_options(server, account=account) if account else options(server)
@@ -114,6 +115,7 @@ async def chatting(
         talk = Talk(stream, BotOptions(), audience, clock=clock)
         bus = Bus(journal, of, source="test", check_size=check_size, clock=clock)
         house = House(journal, stream, talk, audience, bus)
+        house.ledger = Ledger(journal.people, audience, accept=bus.accept, clock=clock, dice=lambda: dice)
         deliverers = _deliverers(house, per_minute, clock, is_room)
         await stack.enter_async_context(stream)
         await stack.enter_async_context(talk)
@@ -141,7 +143,6 @@ def _deliverers(
         zone=UTC,
         clock=clock,
     )
-    house.ledger = Ledger(journal.people, audience, accept=house.bus.accept, clock=clock, dice=lambda: 0.0)
     house.chat = Chat(
         talk, journal, journal.people, audience, house.ledger, folded=people.folded, zone=UTC, clock=clock
     )
@@ -150,6 +151,7 @@ def _deliverers(
         journal,
         journal.people,
         audience,
+        house.ledger,
         budget=budget,
         is_room=is_room,
         folded=people.folded,
