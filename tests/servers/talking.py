@@ -12,6 +12,7 @@ from tests.support.conversation import log_in
 from tests.support.raw import RawStream
 from tests.support.raw_xml import Stanza
 from tests.support.server import Server
+from tests.support.waiting import until
 from xmppbus.options import BotOptions, XmppOptions
 from xmppbus.people.audience import Audience
 from xmppbus.route import Routes
@@ -102,3 +103,8 @@ def listener(into: list[Heard]) -> Callable[[Talk], None]:
 def child(stanza: Stanza, name: str) -> Element | None:
     """The first descendant of that name, in any namespace."""
     return next((each for each in stanza.element.iter() if each.tag.endswith("}" + name)), None)
+
+
+async def shown(talk: Talk, of: RawStream, show: str) -> None:
+    """Wait until the bot sees somebody so."""
+    await until(lambda: talk.presence_of(bare(of)).show == show, SOON, f"{show}, not {talk.presence_of(bare(of))}")
