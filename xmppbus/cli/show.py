@@ -52,7 +52,7 @@ def show(id_: str, source: str | None, json: bool) -> Action:
             shown = {**entry_json(entry), "deliveries": [fate_json(fate) for fate in fates], **known_json(known)}
             await desk.terminal.write(json_line(shown))
         else:
-            await desk.out("\n".join([*_event(desk, entry), "", *_fates(desk, fates), *_known(desk, known)]))
+            await desk.out("\n".join([*_event(desk, entry), "", *_fates(desk, fates), *known_lines(desk, known)]))
         return Exit.OK
 
     return action
@@ -90,7 +90,7 @@ def _fates(desk: Desk, fates: Sequence[Fate]) -> Iterator[str]:
             yield f"    {plain(fate.text) or condition(fate.condition).advice}"
 
 
-def _known(desk: Desk, known: Known) -> Iterator[str]:
+def known_lines(desk: Desk, known: Known) -> Iterator[str]:
     """A line for each person that it was sent to, and how its incident stands."""
     if known.messages:
         yield ""
