@@ -49,7 +49,10 @@ class Stream:
 class Product:
     """One state directory and the daemon on it, which may be started and ended many times."""
 
-    def __init__(self, directory: Path, *, node: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, node: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None
+    ) -> None:
+        """`node` are options of all nodes; `more` are sections of the config."""
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "xmppbus.yaml"
@@ -57,6 +60,7 @@ class Product:
         self.http_port = free_port()
         self.log = directory / "daemon.log"
         self.node = dict(node or {})
+        self.more = dict(more or {})
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("XMPPBUS_")},
@@ -84,6 +88,7 @@ class Product:
                 "pubsub_service": stream.pubsub_service,
             }
             config["nodes"] = [{"match": "#", **self.node}]
+            config |= self.more
         self.config.write_text(yaml.safe_dump(config))
 
     @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 Run as a program it subscribes a component's JID to a node, prints `ready`, and answers each line `expect N` on its
 standard input, once N more items have come, with one JSON object. Times are CLOCK_MONOTONIC's, in all processes alike.
+Without a node it counts the messages to all JIDs of the component.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from xml.sax.saxutils import quoteattr
 from tests.support.raw_limit import RawPublisher
 
 ITEM = b"<item "
+MESSAGE = b"<message "
 
 
 class Watcher:
     """The other end of the pipe: starts the process, asks it, ends it."""
 
-    def __init__(self, host: str, port: int, jid: str, secret: str, service: str, node: str) -> None:
+    def __init__(self, host: str, port: int, jid: str, secret: str, service: str, node: str = "") -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.watcher", host, str(port), jid, secret, service, node],
             stdin=subprocess.PIPE,
@@ -68,6 +70,10 @@ class Watcher:
 def watch(host: str, port: int, jid: str, secret: str, service: str, node: str) -> None:
     """The program."""
     with RawPublisher(host, port, jid, secret) as stream:
+        if not node:
+            print("ready", flush=True)
+            count_forever(stream, MESSAGE)
+            return
         subscribe = (
             f"<iq type='set' id='s1' from={quoteattr(jid)} to={quoteattr(service)}>"
             "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
@@ -78,10 +84,10 @@ def watch(host: str, port: int, jid: str, secret: str, service: str, node: str) 
         if b"error" in answer.group():
             raise ConnectionError(answer.group().decode())
         print("ready", flush=True)
-        count_forever(stream)
+        count_forever(stream, ITEM)
 
 
-def count_forever(stream: RawPublisher) -> None:
+def count_forever(stream: RawPublisher, what: bytes) -> None:
     """Count what comes; answer what is asked."""
     expected, count, first, tail = 0, 0, 0.0, b""
     while True:
@@ -97,8 +103,8 @@ def count_forever(stream: RawPublisher) -> None:
         if not data:
             return
         first = first or time.monotonic()
-        count += (tail + data).count(ITEM)
-        tail = data[-(len(ITEM) - 1) :]
+        count += (tail + data).count(what)
+        tail = data[-(len(what) - 1) :]
         if 0 < expected <= count:
             print(json.dumps({"count": count, "first": first, "last": time.monotonic()}), flush=True)
             expected = 0
