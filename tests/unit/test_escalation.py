@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -144,6 +145,22 @@ async def test_an_acknowledgement_that_was_accepted_in_the_last_moment_stops_it(
     await scene.pass_by(minutes=5)
     assert await scene.called(event) == set()
     assert not await scene.journal.people.escalations()
+
+
+async def test_what_is_accepted_between_the_look_and_the_call_stops_it_all_the_same(scene: Scene) -> None:
+    """The journal looks once more, in the commit that would call somebody."""
+    event = await scene.publish(**FIRING)
+    (chain,) = await scene.journal.people.escalations()
+    targets = scene.output.chains["ops"].steps[0].targets((await scene.journal.read(0, 1))[0].event)
+    accepted = asyncio.create_task(scene.acknowledge())  # in the same commit, or the one before
+    await asyncio.sleep(0)
+    assert not await scene.journal.people.escalate(chain, targets, None)
+    await accepted
+    assert await scene.called(event) == set()
+    assert await scene.journal.people.escalations() == [chain]
+    await scene.pass_by(minutes=6)
+    assert await scene.called(event) == set()
+    assert await scene.journal.people.escalations() == []
 
 
 @pytest.mark.parametrize("reaction", ["acknowledged", "resolved"])

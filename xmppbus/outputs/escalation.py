@@ -181,7 +181,11 @@ class Escalations:
                 self._wait_for(escalation, chain.steps[escalation.step].seconds)
                 return
             if verdict is escalating.Verdict.CALL:
-                following = await self._call(escalation, chain, entry)
+                called, following = await self._call(escalation, chain, entry)
+                if not called and escalation in await self._people.escalations():
+                    # Somebody has acknowledged since it was looked at: that ends it when it is looked at again.
+                    self._wait_for(escalation, limits.ESCALATION_AGAIN_SECONDS)
+                    return
             else:
                 # Only this one: another route's may go on for as long as nobody *acknowledged*.
                 await self._people.escalate(escalation, (), None)
@@ -189,8 +193,8 @@ class Escalations:
         if following:
             self._wait_for(following)
 
-    async def _call(self, escalation: Escalation, chain: Chain, entry: Entry) -> Escalation | None:
-        """Take the step; the next one."""
+    async def _call(self, escalation: Escalation, chain: Chain, entry: Entry) -> tuple[bool, Escalation | None]:
+        """Take the step. Whether it was taken, and the next one."""
         step = escalation.step
         targets = chain.steps[step].targets(entry.event)
         due: datetime | None = None
@@ -200,10 +204,10 @@ class Escalations:
         while len(self._notes) > limits.ESCALATIONS:
             self._notes.popitem(last=False)
         if not await self._people.escalate(escalation, targets, due):
-            return None
+            return False, None
         said = ", ".join(f"{target.output}:{target.place}" for target in targets)
         log.info("%s goes to %s; %s", entry.item_id, said, chain.note(step))
-        return escalation._replace(step=step + 1, due=due) if due else None
+        return True, escalation._replace(step=step + 1, due=due) if due else None
 
     async def _verdict(self, escalation: Escalation, chain: Chain, entry: Entry) -> escalating.Verdict:
         """Looked at after everything that was accepted before now has been folded."""

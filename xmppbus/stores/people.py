@@ -154,7 +154,8 @@ class SqlitePeople:
 
     async def escalate(self, escalation: Escalation, targets: Sequence[Target], following: datetime | None) -> bool:
         """In one commit: make the deliveries of its step, and go on to the next one, due at `following` (None: the
-        chain ends). False, and nothing done, when that step is done already or the chain has ended.
+        chain ends). False, and nothing done, when that step is done already or the chain has ended; or, with targets,
+        when somebody has its incident, though that be accepted and not folded yet.
 
         A delivery of the same event to the same place that was made before goes back to waiting, marked `again`.
         """

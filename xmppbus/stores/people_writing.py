@@ -12,7 +12,7 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.journal import State
 from xmppbus.people.model import Copy, Escalation, Incident, Message, Person, Subscription
-from xmppbus.route import Target
+from xmppbus.route import PEOPLE_ROUTE, Target
 from xmppbus.stores import queries
 from xmppbus.stores.ledger import Ledger
 from xmppbus.stores.rows import Insertion, milliseconds
@@ -154,6 +154,8 @@ def begin_escalation(ledger: Ledger, escalation: Escalation) -> None:
 
 def escalate(ledger: Ledger, escalation: Escalation, targets: Sequence[Target], due: int | None) -> bool:
     """One step: its deliveries, and the next one. Whoever had the event already gets it once more."""
+    if targets and escalation.key and _somebody_has(ledger, escalation.key):
+        return False
     parameters = {**escalation._asdict(), "due": due}
     there = ledger.execute("entry_exists", (escalation.sequence,)).fetchone()
     if not ledger.connection.execute(SQL["move_escalation"], parameters).rowcount:
@@ -163,6 +165,14 @@ def escalate(ledger: Ledger, escalation: Escalation, targets: Sequence[Target], 
         return False
     _deliver_again(ledger, escalation.sequence, targets)
     return True
+
+
+def _somebody_has(ledger: Ledger, key: str) -> bool:
+    """Whether an incident fires no more, by what is folded, or by what was accepted and will be folded next."""
+    place = ledger.place_of(Target(*PEOPLE_ROUTE.to[0]))
+    parameters = {"key": key, "place": place, "most": limits.ONWARD_SLICE}
+    (found,) = ledger.connection.execute(SQL["somebody_has"], parameters).fetchone()
+    return bool(found)
 
 
 def end_escalations(ledger: Ledger, episode: str) -> int:

@@ -84,6 +84,15 @@ VALUES (:route, :episode, :key, :sequence, :step, :due);
 UPDATE escalation SET step = step + 1, due = :due
 WHERE route = :route AND episode = :episode AND step = :step AND due IS NOT NULL;
 
+-- name: somebody_has
+SELECT EXISTS (SELECT 1 FROM incident WHERE key = :key AND status <> 'firing') OR EXISTS (
+    SELECT 1 FROM (
+        SELECT sequence FROM delivery WHERE place = :place AND state = 0 ORDER BY id LIMIT :most
+    ) AS head JOIN entry ON entry.sequence = head.sequence
+    WHERE json_extract(CAST(event AS TEXT), '$.key') = :key
+        AND json_extract(CAST(event AS TEXT), '$.status') IN ('acknowledged', 'resolved')
+);
+
 -- name: end_escalations
 UPDATE escalation SET due = NULL WHERE episode = ? AND due IS NOT NULL;
 
