@@ -82,7 +82,8 @@ class People(Protocol):
 
     async def escalate(self, escalation: Escalation, targets: Sequence[Target], following: datetime | None) -> bool:
         """In one commit: make the deliveries of its step, and go on to the next one, due at `following` (None: the
-        chain ends). False, and nothing done, when that step is done already or the chain has ended."""
+        chain ends). False, and nothing done, when that step is done already or the chain has ended; or, with targets,
+        when somebody has its incident, though that be accepted and not folded yet."""
 
     async def end_escalations(self, episode: str) -> int:
         """Nobody needs to be called any more; how many chains ended."""
