@@ -91,6 +91,8 @@ async def test_the_next_one_is_called_until_somebody_acknowledges(prosody: Serve
         try:
             item_id = await publish(daemon, "disk.full", "91 %", *FIRING)
             await juliet.until(lambda: "91 %" in bodies(juliet), SOON)
+            assert bodies(juliet).splitlines()[1] == "escalated: nobody acknowledged within 1 s"
+            assert "escalated" not in bodies(romeo)
             await asyncio.to_thread(daemon.request_now, "POST", "/v1/incidents/db1%3A%2Fvar/ack", '{"by": "juliet"}')
             await romeo.until(lambda: "acknowledged by juliet" in bodies(romeo), SOON)
 

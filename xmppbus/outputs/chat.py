@@ -17,7 +17,7 @@ from xmppbus.journal import HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdi
 from xmppbus.outputs.handing import HandingOver, Mail
 from xmppbus.outputs.known import Folded, look_up
 from xmppbus.outputs.speaking import LastMessages, Speaking
-from xmppbus.outputs.wording import Wording
+from xmppbus.outputs.wording import Note, Wording, no_note
 from xmppbus.people.audience import CHAT, Audience
 from xmppbus.people.ledger import Back, Ledger
 from xmppbus.people.store import People
@@ -40,6 +40,7 @@ class Chat:
         folded: Folded,
         zone: tzinfo,
         clock: Clock,
+        note: Note = no_note,
     ) -> None:
         self._talk = talk
         self._journal = journal
@@ -49,6 +50,7 @@ class Chat:
         self._folded = folded
         self._zone = zone
         self._clock = clock
+        self._note = note
         self._handing = HandingOver(talk, people, ledger)
         self._listening: asyncio.Task[None] | None = None
         self.last = None if talk.is_component else LastMessages()
@@ -100,7 +102,7 @@ class Chat:
         await self._talk.prepare([run.place for run in told])
         known = await look_up(told, self._journal, self._people, self._folded)
         now = self._clock()
-        speaking = Speaking(known, Wording(self._talk, self._zone, now), now, self.last)
+        speaking = Speaking(known, Wording(self._talk, self._zone, now, self._note), now, self.last)
         mail: Mail = ((run, speaking.letters(run)) for run in told)
         async for result in self._handing.hand_over(mail):
             yield result

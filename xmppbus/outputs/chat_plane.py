@@ -11,14 +11,17 @@ from xmppbus.house import House
 from xmppbus.options import BotOptions
 from xmppbus.outputs.chat import Chat
 from xmppbus.outputs.digest import Digest
+from xmppbus.outputs.escalation import Escalations
 from xmppbus.outputs.known import Folded
 from xmppbus.outputs.people import ForPeople
+from xmppbus.outputs.wording import Note
 from xmppbus.people.addresses import bare_jid
 from xmppbus.people.audience import CHAT, DIGEST, ROOM, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.ledger import Ledger
 from xmppbus.people.store import People
 from xmppbus.plugins import Options, Registry
+from xmppbus.route import ESCALATION, Target
 from xmppbus.xmpp.talk import Talk
 
 OMEMO_FILE = "omemo.keys"
@@ -89,6 +92,7 @@ def _chat(house: House, options: Options) -> Chat:
         folded=_folded(house),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=clock,
+        note=_note(house),
     )
 
 
@@ -116,6 +120,16 @@ def _folded(house: House) -> Folded:
         await cast("ForPeople", house.outputs[PEOPLE]).folded(sequence)
 
     return folded
+
+
+def _note(house: House) -> Note:
+    """Of the output `escalation`, which is there when a route escalates."""
+
+    def note(sequence: int, jid: str) -> str:
+        calling = house.outputs.get(ESCALATION)
+        return calling.note(sequence, Target(CHAT, jid)) if isinstance(calling, Escalations) else ""
+
+    return note
 
 
 def _is_room(house: House) -> Callable[[str], bool]:

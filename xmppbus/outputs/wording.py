@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 
 from xmppbus import limits
@@ -14,6 +15,7 @@ from xmppbus.people.texts import (
     event_text,
     incident_line,
     incident_text,
+    noted,
     retraction_text,
     rise_text,
     shortened,
@@ -31,14 +33,24 @@ def resource_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:RESOURCE_DIGITS]
 
 
+Note = Callable[[int, str], str]
+"""Why a JID is told of an entry, if not because it wanted to be: that others have not reacted. Empty otherwise."""
+
+
+def no_note(sequence: int, jid: str) -> str:  # noqa: ARG001  # a `Note`
+    """Nobody is called."""
+    return ""
+
+
 class Wording:
     """For one batch: what it has rendered is kept as long as it is."""
 
-    def __init__(self, talk: Talk, zone: tzinfo, now: datetime) -> None:
+    def __init__(self, talk: Talk, zone: tzinfo, now: datetime, note: Note = no_note) -> None:
         self._talk = talk
         self._zone = zone
         self._now = now
-        self._rendered: dict[tuple[Shape, str, int, str], Message] = {}
+        self._note = note
+        self._rendered: dict[tuple[Shape, str, int, str, str], Message] = {}
 
     def stanza(self, saying: Saying, jid: str, made: str, delivery: Delivery, incident: Incident | None) -> bytes:
         """A message to a JID with the id `made`. `incident` is the delivery's, where it has one."""
@@ -48,10 +60,11 @@ class Wording:
                 to=jid, sender=self._sender(saying.key), message_id=made, retracts=saying.retracts, body=body
             )
         about = incident.sequence if incident and saying.shape in (Shape.STATE, Shape.LINE) else delivery.sequence
-        name = (saying.shape, saying.key, about, saying.was)
+        note = "" if saying.replaces else self._note(delivery.sequence, jid)
+        name = (saying.shape, saying.key, about, saying.was, note)
         message = self._rendered.get(name)
         if message is None:
-            message = Message(self._sender(saying.key), self._text(saying, delivery, incident))
+            message = Message(self._sender(saying.key), noted(self._text(saying, delivery, incident), note))
             self._rendered[name] = message
         return message.stanza(jid, made, saying.replaces)
 

@@ -57,6 +57,12 @@ def rise_text(incident: Incident, was: str = "") -> str:
     return f"{shortened(line, limits.LINE_CHARACTERS)}\n{_origin(incident.type, incident.source, incident.key)}"
 
 
+def noted(text: str, note: str) -> str:
+    """The same with a line behind its first, where a phone still shows it; as it is without a note."""
+    first, _, rest = text.partition("\n")
+    return "\n".join(filter(None, (first, note, rest))) if note else text
+
+
 def end_text(event: Event) -> str:
     """How an episode ended whose incident fires again already."""
     lines = [
