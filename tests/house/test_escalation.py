@@ -109,6 +109,26 @@ async def test_the_next_one_is_called_until_somebody_acknowledges(prosody: Serve
                 await stream.close()
 
 
+async def test_who_was_told_before_is_called_with_a_message_of_its_own(prosody: Server, tmp_path: Path) -> None:
+    """A correction of what they have would not ring."""
+    juliet = f"juliet-{tmp_path.name}@localhost".lower()
+    await prosody.create_account(juliet, "pw")
+    routes = [
+        {"name": "all", "match": "disk.#", "to": [f"chat:{juliet}"]},
+        {"name": "ops", "match": "disk.#", "to": [ROMEO], "escalate": [{"after": "1s", "to": [f"chat:{juliet}"]}]},
+    ]
+    async with (
+        Daemon(tmp_path, prosody, config={"routes": routes}) as daemon,
+        await log_in(prosody, juliet) as client,
+    ):
+        await publish(daemon, "disk.full", "91 %", *FIRING)
+        await client.until(lambda: "escalated" in bodies(client), SOON)
+        said = [each for each in client.stanzas if each.name == "message" and each.get("from").startswith("bot@")]
+        assert "escalated" not in (said[0].element.findtext("{jabber:client}body") or "")
+        called = next(each for each in said if "escalated" in (each.element.findtext("{jabber:client}body") or ""))
+        assert called.find("urn:xmpp:message-correct:0", "replace") is None
+
+
 def bodies(of: RawStream) -> str:
     """All that the bot has said to somebody."""
     messages = [each for each in of.stanzas if each.name == "message" and each.get("from").startswith("bot@")]
