@@ -11,6 +11,7 @@ from tests.support.raw_xml import PUBSUB_OWNER
 
 HOST = "127.0.0.1"
 PUBSUB = "pubsub.localhost"
+ROOMS = "rooms.localhost"
 OPERATOR = "operator.localhost"
 SECRET = "component secret"
 

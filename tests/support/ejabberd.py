@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.support.administrator import OPERATOR, PUBSUB, SECRET
+from tests.support.administrator import OPERATOR, PUBSUB, ROOMS, SECRET
 from tests.support.ports import free_port
 from tests.support.server import COMPONENTS, DOMAIN, MissingServerError, StartedServer
 from xmppbus.demo.prosody import make_certificate
@@ -192,4 +192,5 @@ class Ejabberd(StartedServer):
             "mod_roster",
             "mod_stream_mgmt",
         )
-        return {**{name: {} for name in plain}, "mod_pubsub": pubsub, **self.modules}
+        rooms = {"host": ROOMS}
+        return {**{name: {} for name in plain}, "mod_pubsub": pubsub, "mod_muc": rooms, **self.modules}

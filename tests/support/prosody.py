@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.administrator import OPERATOR, PUBSUB, SECRET
+from tests.support.administrator import OPERATOR, PUBSUB, ROOMS, SECRET
 from tests.support.ports import free_port
 from tests.support.server import COMPONENTS, DOMAIN, MissingServerError, StartedServer
 from xmppbus.demo.prosody import PrivateProsody, ProsodySettings
+
+ROOMS_LINES = (f'Component "{ROOMS}" "muc"',)
+"""Rooms (XEP-0045) with stock settings; what follows in the file begins a section of its own."""
 
 
 class Prosody(StartedServer):
@@ -32,7 +35,7 @@ class Prosody(StartedServer):
             pubsub_service=PUBSUB,
             creators=(*creators, OPERATOR),
             unchecked_components=(OPERATOR,),
-            **self.options,
+            **{**self.options, "lines": [*self.options.get("lines", ()), *ROOMS_LINES]},
         )
         return PrivateProsody(self.directory, settings)
 

@@ -115,6 +115,8 @@ def refusal(invitation: Invitation, *, is_owner: Callable[[str], bool], trusts: 
         room, inviter = bare_jid(invitation.room), bare_jid(invitation.inviter)
     except ValueError as error:
         return str(error)
+    if inviter == room:
+        return "the room hides who invites; use a direct invitation (XEP-0249), or `join`"
     if not is_owner(inviter):
         return "only the bot's owners can invite it"
     service, home = domain_of(room), domain_of(inviter)

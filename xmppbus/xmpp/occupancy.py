@@ -69,6 +69,7 @@ class Occupancy:
         self.occupants: dict[str, Occupant] = {}
         self.attempts = 0  # that failed, in a row
         self.due = 0.0  # the loop's clock: when it is tried again
+        self.pings = 0
         self._shared = shared
         self._standing = WAITING
         self._session = 0  # in which we stand so
@@ -130,7 +131,8 @@ class Occupancy:
     def take(self, seen: Seen) -> None:
         """A presence from the room."""
         self.heard()
-        if muc.SELF in seen.codes:
+        # COMPAT(ejabberd<=23.01): no code when the room is destroyed (test_a_destroyed_room_is_said_with_the_place_...)
+        if muc.SELF in seen.codes or (self.is_in and seen.nick == self.nick):
             self._take_own(seen)
         elif not seen.is_there:
             self._forget(seen.nick)
@@ -299,6 +301,7 @@ class Occupancy:
                 await self._poked(limits.ROOM_PING_SECONDS - silent)
 
     async def _is_still_in(self) -> bool:
+        self.pings += 1
         try:
             await self._ask("get", f"{self.wanted.jid}/{self.nick}", f"<ping xmlns='{PING}'/>")
         except ErrorAnswer as error:

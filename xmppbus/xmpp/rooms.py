@@ -53,7 +53,7 @@ class Rooms:
     ) -> None:
         """`named` are the rooms of routes; `owners` are given the rooms that are made by our entering them."""
         self.on_change: list[Callable[[str], None]] = []  # we are in that room now, or are not any more, or may speak
-        self.on_own: list[Callable[[str, Element, bool], None]] = []  # one of ours came back; was it waited for?
+        self.on_own: list[Callable[[str, Element], None]] = []  # what we have said there has come back
         self._stream = stream
         self._talk = talk
         self._audience = audience
@@ -259,9 +259,9 @@ class Rooms:
             elif codes & muc.HIDDEN:
                 found.hides()
         elif found.is_in and nick == found.nick:
-            was_waited_for = self._reflections.reflected(room, muc.names_of(stanza))
             for listener in self.on_own:
-                listener(room, stanza, was_waited_for)
+                listener(room, stanza)
+            self._reflections.reflected(room, muc.names_of(stanza))
 
     def _error(self, stanza: Element) -> None:
         found = self._of(stanza)

@@ -50,7 +50,7 @@ _REFUSALS = {
     "jid-malformed": Standing(State.NICK, "it does not take our nick"),
     "service-unavailable": Standing(State.FULL, "it is full, or there is no such service"),
     "item-not-found": Standing(State.MISSING, "it is not there, or its owner has not configured it yet"),
-    "not-allowed": Standing(State.MISSING, "it is not there, and we may not make it"),
+    "not-allowed": Standing(State.MISSING, "there is no such room that we may enter or make, or no such service"),
     "gone": Standing(State.DESTROYED, "it is gone"),
     "remote-server-not-found": Standing(State.UNREACHABLE, "there is no such service"),
     "remote-server-timeout": UNANSWERED,
