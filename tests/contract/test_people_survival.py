@@ -7,15 +7,17 @@ import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support.journals import MovingClock, OpenJournal, deliver_all, ids, outcomes, read_all, routed, take
 from tests.support.people_load import PEOPLE, escalation
+from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.journal import DELIVERED, Settled, State
+from xmppbus.journal import DELIVERED, Routed, Settled, State
 from xmppbus.people.model import Message, Person, Subscription, message_id
 from xmppbus.route import Target
 from xmppbus.stores import opening
@@ -171,6 +173,38 @@ async def test_what_went_to_many_is_forgotten_in_slices(
         for table in ("message", "escalation"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608  # our own names
     connection.close()
+
+
+async def test_a_journal_at_its_bound_makes_room_from_what_went_to_many(open_journal: OpenJournal) -> None:
+    """Oldest first, a little at every commit: senders need not wait for long, and the bound is kept."""
+    most, people = 3 * limits.MIB, [f"p{number}@example.org" for number in range(300)]
+    async with open_journal(most_bytes=most) as journal:
+        for number in range(100):
+            routed_ = routed(number, *(Target("chat", person) for person in people))
+            await until(partial(accepted, journal, routed_), 5, "room")
+            while runs := await journal.claim("chat", 1_000, 10):
+                sent = [
+                    Message(message_id(each.item_id, run.place, 0), each.sequence, run.place, 0, "", NOON)
+                    for run in runs
+                    for each in run.deliveries
+                ]
+                await journal.people.handed_over(sent, [])
+                await journal.settle_many([(run, outcomes(run, DELIVERED), None) for run in runs])
+        assert (await journal.status()).bytes < most * 1.3
+        kept = [entry.event.id for entry in await read_all(journal)]
+        assert 5 < len(kept) < 60
+        assert kept[-1] == "99"
+
+
+async def accepted(journal: SqliteJournal, event: Routed) -> bool:
+    """Whether it was, or its sender is to try again."""
+    try:
+        await journal.append([event])
+    except Refused as refused:
+        if refused.code is not Code.FULL:
+            raise
+        return False
+    return True
 
 
 async def test_a_full_disk_refuses_subscribers_and_goes_on_delivering(

@@ -68,7 +68,8 @@ async def tell(journal: SqliteJournal) -> None:
         for run in runs:
             for each in run.deliveries:
                 say("told", each.event.id, run.place)
-        await asyncio.sleep(0)
+        if not runs:
+            await journal.changed(timedelta(seconds=1))
 
 
 async def main(path: Path) -> None:

@@ -159,7 +159,7 @@ class Reader:
 
     def prunable(self, after: int, before: int) -> Prunable:
         """Entries accepted before a moment (milliseconds) all of whose deliveries were delivered; a bounded number."""
-        parameters = {"after": after, "before": before, "limit": limits.SCAN_EVENTS}
+        parameters = {"after": after, "before": before, "limit": limits.PRUNE_EVENTS}  # each may have gone to thousands
         return prunable(self._connection, parameters)
 
     def used_bytes(self) -> int:

@@ -6,7 +6,7 @@ import time
 
 from xmppbus import limits
 from xmppbus.stores.ledger import Ledger
-from xmppbus.stores.reader import prunable
+from xmppbus.stores.reader import Prunable, prunable
 
 EVER = 2**62
 """Later than every sequence and every moment."""
@@ -57,11 +57,22 @@ class Room:
         while not end and self.used_bytes >= self.most_bytes and time.monotonic() < deadline:
             parameters = {"after": self._pruned_to, "before": EVER, "limit": limits.PRUNE_EVENTS}
             found = prunable(ledger.connection, parameters)
+            if not self._forget(ledger, found, deadline):
+                break
             end, self._pruned_to = found.end, 0 if found.end else found.scanned
-            for sequence in found.wide:
-                while time.monotonic() < deadline and not ledger.narrow(sequence):
-                    pass
-            if found.sequences and time.monotonic() < deadline:
-                ledger.prune(str(found.sequences))
-            self.used_bytes = ledger.used_bytes()
         return self.used_bytes < self.most_bytes
+
+    def _forget(self, ledger: Ledger, found: Prunable, deadline: float) -> bool:
+        """Forget what was found, oldest first, until there is room or the time is up; whether it was all of it."""
+        if narrow := [each for each in found.sequences if each not in found.wide]:
+            ledger.prune(str(narrow))
+            self.used_bytes = ledger.used_bytes()
+        for sequence in sorted(found.wide):
+            finished = False
+            while not finished and self.used_bytes >= self.most_bytes and time.monotonic() < deadline:
+                finished = ledger.narrow(sequence)
+                self.used_bytes = ledger.used_bytes()
+            if not finished:
+                return False
+            ledger.prune(str([sequence]))
+        return True

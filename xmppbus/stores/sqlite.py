@@ -197,7 +197,7 @@ class SqliteJournal:
                     self._claims.settled(settlement, (0, 0))
         if found.each:
             await self._writer.submit(found)
-        else:
+        elif settled:
             self._claims.changed()
 
     # --- reading ------------------------------------------------------------------------------------------------------
