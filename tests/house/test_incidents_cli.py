@@ -17,8 +17,7 @@ import pytest
 
 from tests.house.test_cli_roles import as_nobody
 from tests.support.conversation import log_in
-from tests.support.daemon import Daemon, Done, program
-from tests.support.ports import free_port
+from tests.support.daemon import Daemon, Done, bot_without_a_server, program
 from tests.support.raw import RawStream
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -30,16 +29,7 @@ FIRING = ("--key", "db1:/var", "--status", "firing", "--severity", "warning")
 
 def alone(directory: Path, **config: Any) -> Daemon:
     """A daemon with a bot whose server is not there: all of this works without it."""
-    secret = directory / "secret"
-    secret.write_text("secret")
-    xmpp = {
-        "component": "bus.localhost",
-        "host": "127.0.0.1",
-        "port": free_port(),
-        "secret_file": str(secret),
-        "pubsub_service": "pubsub.localhost",
-    }
-    return Daemon(directory, config={"xmpp": xmpp, "bot": {}, **config})
+    return Daemon(directory, config={**bot_without_a_server(directory), **config})
 
 
 @pytest.fixture

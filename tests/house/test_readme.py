@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemon, program
+from tests.support.daemon import Daemon, bot_without_a_server, program
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 STOCK_ADDRESS = "127.0.0.1:8222"
 
 NOT_HERE = {
@@ -28,6 +29,7 @@ NOT_HERE = {
         ("export ", "python3 read_node.py", "npm install @xmpp/client", "node read_node.mjs"),
         "test_read_the_nodes.py runs the readers, with accounts of both servers",
     ),
+    "xmppbus retract": "it asks first; test_incidents_cli.py answers",
     "python -m tests.benchmarks": "they measure for minutes; tests/unit/test_benchmark_tools.py has their tools",
     "XMPPBUS_CHAOS": "the long forms take hours",
 }
@@ -53,15 +55,20 @@ def begins(command: str, among: dict[str, str]) -> str | None:
     return next((start for start in among if command.startswith(start)), None)
 
 
+WITH_BOT = {ROOT / "docs/howto/incidents.md", ROOT / "docs/reference/http.md"}
+"""Pages whose examples need one."""
+
 PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if examples(page)]
 
 
 @pytest.fixture
-async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
-    """A local bus, in a directory with the files that the examples speak of."""
+async def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Daemon]:
+    """A local bus, in a directory with the files that the examples speak of; with a bot where the page needs it."""
     found = Daemon(tmp_path / "bus")
     http = {"listen": f"127.0.0.1:{found.http_port}"}
-    found.configure(None, config={"http": http})
+    page = getattr(request.node, "callspec", None) and request.node.callspec.params["page"]
+    bot = bot_without_a_server(found.directory) if page in WITH_BOT else {}
+    found.configure(None, config={"http": http, **bot})
     (found.directory / "app.log").write_text("a first line\n")
     (found.directory / "report.pdf").write_bytes(b"%PDF-1.7\n\xff\xfe")
     (found.directory / "Makefile").write_text("deploy:\n\t@echo deployed\n")
@@ -79,7 +86,7 @@ async def test_every_shell_example_of_the_docs_works(daemon: Daemon, page: Path)
         if start := begins(command, GO_ON):
             await seen(daemon, line, GO_ON[start])
             continue
-        printed = await daemon.shell(fill_in(daemon, line))
+        printed = await daemon.shell(await fill_in(daemon, line))
         if command.startswith("xmppbus token add"):
             daemon.environment["XMPPBUS_TOKEN"] = printed.strip()
         if "> secret" in command:
@@ -87,11 +94,14 @@ async def test_every_shell_example_of_the_docs_works(daemon: Daemon, page: Path)
             assert len((daemon.directory / "secret").read_text().strip()) >= 32
 
 
-def fill_in(daemon: Daemon, command: str) -> str:
+async def fill_in(daemon: Daemon, command: str) -> str:
     """What an example leaves to its reader: where the bus is, a file for tokens, an event that there is."""
     daemon.environment["XMPPBUS_URL"] = daemon.url
     if command.startswith("xmppbus token add"):
         return f"{command} --file {daemon.directory / 'tokens'}"
+    if command.startswith("xmppbus show"):
+        entry = json.loads((await daemon.command("listen", "--since", "all", "-n", "1", "--json")).out)
+        return UUID.sub(entry["id"], command)
     return command
 
 

@@ -42,6 +42,15 @@ def program() -> str:
     return str(Path(sys.executable).with_name("xmppbus"))
 
 
+def bot_without_a_server(directory: Path) -> dict[str, Any]:
+    """The config of a bot whose server is not there: incidents and all that is done about them need none."""
+    secret_file = directory / "secret"
+    secret_file.touch(mode=0o600)
+    secret_file.write_text("secret")
+    reach = {"component": "bus.localhost", "host": "127.0.0.1", "port": free_port(), "secret_file": str(secret_file)}
+    return {"xmpp": {**reach, "pubsub_service": "pubsub.localhost"}, "bot": {}}
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a command did."""
