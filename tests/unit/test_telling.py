@@ -1,5 +1,6 @@
 """What a JID is told of an event, as a table: what is known, and what is said."""
 
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -192,6 +193,12 @@ def test_the_end_of_an_earlier_episode_is_said_anew_where_nothing_is_corrected()
     made = message_id(event.item_id, ROMEO, 0)
     told = tell(event, ROMEO, incident(9, episode="two"), copy(5), corrects=False)
     assert told == Told((Saying(Shape.END, 0, "disk"),), copy(7, message=made))
+
+
+def test_a_message_has_a_uuid_for_an_id() -> None:
+    """As anybody makes it from the item id, the JID and the revision."""
+    for revision in (-1, 0, 1, 12):
+        assert message_id(FIRST, ROMEO, revision) == str(uuid.uuid5(uuid.UUID(FIRST), f"{ROMEO}\n{revision}"))
 
 
 def test_the_same_delivery_has_the_same_ids_whenever_it_is_told() -> None:

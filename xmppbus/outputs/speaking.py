@@ -13,6 +13,7 @@ from xmppbus.outputs.known import Known
 from xmppbus.outputs.wording import Wording
 from xmppbus.people.model import Message, message_id
 from xmppbus.people.telling import (
+    EVENT,
     Shape,
     Told,
     expiry,
@@ -56,6 +57,7 @@ class Speaking:
         self._wording = wording
         self._now = now
         self._last = last
+        self._plain: dict[int, bool] = {}  # by entry
 
     def letters(self, run: Run) -> Iterator[Letter]:
         """One for each delivery, in order."""
@@ -64,6 +66,25 @@ class Speaking:
 
     def letter(self, jid: str, delivery: Delivery) -> Letter:
         """What a JID is told of one delivery."""
+        is_plain = self._plain.get(delivery.sequence)
+        if is_plain is None:
+            is_plain = self._plain[delivery.sequence] = self._is_plain(delivery)
+        return self._event(jid, delivery) if is_plain and not delivery.again else self._letter(jid, delivery)
+
+    def _is_plain(self, delivery: Delivery) -> bool:
+        """Whether it is an event that everybody is told alike."""
+        event = delivery.event
+        return not (key_of(event) or is_retraction(event) or expiry(event, self._now))
+
+    def _event(self, jid: str, delivery: Delivery) -> Letter:
+        """The hot path: what `_letter` would come to, too."""
+        made = message_id(delivery.item_id, jid, 0)
+        stanza = self._wording.stanza(EVENT, jid, made, delivery, None)
+        if self._last is not None:
+            self._last.sent(jid, made)
+        return Letter(DELIVERED, (stanza,), (Message(made, delivery.sequence, jid, 0, "", self._now),))
+
+    def _letter(self, jid: str, delivery: Delivery) -> Letter:
         if expires := expiry(delivery.event, self._now):
             return Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
         told = self._told(jid, delivery)

@@ -24,6 +24,10 @@ from xmppbus.route import Target
 
 log = logging.getLogger("xmppbus.people")
 
+EARLY = 8
+"""So much is kept of what comes back of one message before it is written down: a receipt and a marker of each of some
+clients."""
+
 SUSPENDED = "person.suspended"
 RESUMED = "person.resumed"
 """Types of the events that tell owners; together they are the incident `person/JID`."""
@@ -100,7 +104,7 @@ class Ledger:
         self._attempts: OrderedDict[str, tuple[int, float]] = (
             OrderedDict()
         )  # of a JID in a row, and when the next is due
-        self._under_way: dict[str, list[Back]] = {}  # what came back of messages that are not written down yet
+        self._under_way: dict[str, list[Back] | None] = {}  # what came back of messages that are not written down yet
         self.dropped = 0  # what came while too much was waiting
 
     def hear(self, back: Back) -> None:
@@ -108,22 +112,22 @@ class Ledger:
         if len(self._heard) >= limits.HEARD_WAITING:
             self.dropped += 1
             return
-        early = self._under_way.get(back.received or back.displayed or back.bounced)
-        if early is not None:
-            early.append(back)
+        of = back.received or back.displayed or back.bounced
+        if of in self._under_way:
+            early = self._under_way[of] or []
+            self._under_way[of] = [*early, back][:EARLY]
             return
         self._heard.append(back)
         self._wake.set()
 
     def sending(self, messages: Iterable[Message]) -> None:
         """They are being sent: what comes back of them meanwhile is kept until it is known whether they were."""
-        for each in messages:
-            self._under_way.setdefault(each.id, [])
+        self._under_way |= dict.fromkeys([each.id for each in messages])
 
     def sent(self, messages: Iterable[Message]) -> None:
         """They are in the ledger; or will be sent again, as nobody knows."""
         for each in messages:
-            for back in self._under_way.pop(each.id, ()):
+            for back in self._under_way.pop(each.id, None) or ():
                 self.hear(back)
 
     def alive(self, jid: str) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import enum
 import uuid
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+from hashlib import sha1
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 
 class Status(enum.StrEnum):
@@ -141,5 +146,19 @@ class Counted(NamedTuple):
 
 
 def message_id(item_id: str, jid: str, revision: int) -> str:
-    """The id of a message: the same for the same message, so that whoever gets it twice can tell."""
-    return str(uuid.uuid5(uuid.UUID(item_id), f"{jid}\n{revision}"))
+    """The id of a message: the same for the same message, so that whoever gets it twice can tell.
+
+    The UUIDv5 (RFC 9562 §5.5) of JID, newline, revision within the item id; made for thousands of JIDs at once.
+    """
+    hashed = _hash_of(item_id).copy()
+    hashed.update(f"{jid}\n{revision}".encode())
+    digest = bytearray(hashed.digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@lru_cache(maxsize=256)
+def _hash_of(item_id: str) -> _Hash:
+    return sha1(uuid.UUID(item_id).bytes, usedforsecurity=False)

@@ -42,7 +42,8 @@ class Told(NamedTuple):
 
 
 NOTHING = Told()
-_PLAIN = Told((Saying(Shape.EVENT, 0),))
+EVENT = Saying(Shape.EVENT, 0)
+_PLAIN = Told((EVENT,))
 
 _MESSAGES = 2
 """How many messages one telling comes to at most: revisions of different tellings are as far apart."""
