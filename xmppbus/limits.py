@@ -259,6 +259,11 @@ STATUS_CHARACTERS = 200
 millisecond); wishes to be in it that wait to be written down; of one person the resources, and the characters of a
 status, that are remembered."""
 
+STANDING_SECONDS = 600.0
+STANDING_LOOK_SECONDS = 2.0
+"""How often the time of the last event in the bot's status text is brought up to date when no incident changes, as some
+clients show each change as a line; and how often it is counted at most, in a house in which much happens."""
+
 STATUS_SECONDS = 30.0
 PROBE_SECONDS = 5.0
 """How often the bot's status text may change: it goes out to everybody who sees it. How long a person's server may take

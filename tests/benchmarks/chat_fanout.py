@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,11 +85,11 @@ class Turns:
             self.resident = max(self.resident, (first, self.product.largest_resident_bytes()), key=max)
         return self.subscribers * self.events / seconds
 
-    def _tell(self, connection: object) -> float:
+    def _tell(self, connection: socket.socket) -> float:
         event = event_bytes(EVENT_TYPE, EVENT_BYTES)
         self.watcher.expect(self.subscribers)
         begun = time.monotonic()
-        unix_client.publish(connection, [event], 1).results()  # type: ignore[arg-type]
+        unix_client.publish(connection, [event], 1).results()
         return self.watcher.seen()[1] - begun
 
     def raw(self) -> float:

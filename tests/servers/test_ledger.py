@@ -102,6 +102,10 @@ async def test_whoever_refuses_everything_is_suspended_and_owners_are_told(serve
         assert bodies(elsewhere)[-1] == "• fresh"
 
 
+async def counted(house: House, bounces: int) -> None:
+    await until(lambda: house.audience.person(GONE).bounces == bounces, SOON, "a count")
+
+
 async def test_a_receipt_between_refusals_begins_the_count_anew(server: Server, tmp_path: Path) -> None:
     """In a row means in a row."""
     async with chatting(server, tmp_path) as house, await connect(server, ELSEWHERE) as elsewhere:
@@ -109,7 +113,7 @@ async def test_a_receipt_between_refusals_begins_the_count_anew(server: Server, 
         for number in range(limits.BOUNCES - 1):
             await house.accept({"data": f"{number}"})
             await refuse(elsewhere, number + 1, "forbidden")
-            await until(lambda number=number: house.audience.person(GONE).bounces == number + 1, SOON, "a count")  # type: ignore[misc]
+            await counted(house, number + 1)
         await house.accept({"data": "taken"})
         await elsewhere.until(lambda: len(said(elsewhere)) == limits.BOUNCES, SOON)
         await house.settled()

@@ -168,16 +168,31 @@ class Stage:
 
     async def _receives(self, step: Step, _: str) -> None:
         self._person(step).receive()
+        await self._until_in_the_ledger(step, "received")
 
     async def _sees(self, step: Step, _: str) -> None:
         self._person(step).see()
+        await self._until_in_the_ledger(step, "displayed")
+
+    async def _until_in_the_ledger(self, step: Step, field: str) -> None:
+        people, last = self.house.people, self._person(step).last
+        assert people is not None
+        assert last is not None
+
+        async def written() -> bool:
+            message = await people.message(last.id)
+            return message is not None and getattr(message, field) is not None
+
+        await until(written, timeout=15, what=f"the ledger to say that it was {field}")
 
     async def _is(self, step: Step, text: str) -> None:
         person = self._person(step)
         person.be(text)
         talk = self.house.talk
         assert talk is not None
-        await until(lambda: talk.presence_of(person.jid).show in (text, "unknown"), timeout=15, what="the presence to arrive")
+        await until(
+            lambda: talk.presence_of(person.jid).show in (text, "unknown"), timeout=15, what="the presence to arrive"
+        )
 
     async def _leaves(self, step: Step, _: str) -> None:
         await self._person(step).leave()
@@ -291,7 +306,7 @@ class Stage:
             return not [
                 each
                 for each in places
-                if each.output in ("people", "chat", "room", "digest", "escalation")
+                if each.output in ("people", "chat", "room", "digest", "escalation", "pubsub")
                 and each.waiting
                 and not (each.stop and each.stop.condition == "held")
             ]

@@ -18,6 +18,7 @@ from xmppbus.bot.conversation import Conversations, Line
 from xmppbus.bot.desk import open_desk
 from xmppbus.bot.invoking import Invocations
 from xmppbus.bot.replying import place_of, reply
+from xmppbus.bot.standing import keep_standing
 from xmppbus.house import House
 from xmppbus.interfaces import Accept
 from xmppbus.options import BotOptions
@@ -52,6 +53,7 @@ class Bot:
         async with asyncio.TaskGroup() as group:
             self._conversations = Conversations(desk, group)
             self._invocations = Invocations(desk)
+            group.create_task(keep_standing(desk, self._talk), name="the bot's status text")
             self._talk.on_heard.append(self._hear)
             self._talk.answers.append(self._asked)
             try:

@@ -140,16 +140,17 @@ class Stream:
             )
         return shown
 
-    async def ask(self, kind: str, to: str, inner: str) -> Element:
-        """Send an IQ of control traffic (`kind` is get or set) and return its result.
+    async def ask(self, kind: str, to: str, inner: str, *, sender: str = "") -> Element:
+        """Send an IQ of control traffic (`kind` is get or set) and return its result. `sender` is another JID of ours.
 
         Raises `ErrorAnswer` with the condition, or `NoAnswer`.
         """
-        return await self.pipeline.ask(*self._iq(kind, to, inner), to)
+        return await self.pipeline.ask(*self._iq(kind, to, inner, sender), to)
 
-    def _iq(self, kind: str, to: str, inner: str) -> tuple[str, bytes]:
+    def _iq(self, kind: str, to: str, inner: str, sender: str = "") -> tuple[str, bytes]:
         request_id = self.pipeline.new_id()
-        sender = f" from='{attribute(self.sender)}'" if self.sender else ""
+        own = sender or self.sender
+        sender = f" from='{attribute(own)}'" if own else ""
         return request_id, f"<iq type='{kind}' id='{request_id}'{sender} to='{attribute(to)}'>{inner}</iq>".encode()
 
     # --- the supervisor ---------------------------------------------------------------------------------------------

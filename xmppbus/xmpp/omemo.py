@@ -55,7 +55,7 @@ class Encryption:
         self._stream = stream
         self._talk = talk
         self._keys = Keys(path)
-        self._nodes = KeyNodes(stream, talk.jid, is_component=talk.is_component)
+        self._nodes = KeyNodes(partial(stream.ask, sender=talk.full()), talk.jid, is_component=talk.is_component)
         self._wire = Wire(self._nodes, self._send, self._missed)
         self._sessions: SessionManager | None = None
         self._up = asyncio.Event()
@@ -303,7 +303,7 @@ class Encryption:
     async def _decrypted(self, stanza: Element, sender: str) -> str | None:
         sessions = await self._ready()
         element = stanza.find(ENCRYPTED)
-        assert element is not None  # noqa: S101  # `opens` has looked
+        assert element is not None  # noqa: S101  # it was looked for before
         async with self._turn:
             message = await oldmemo.etree.parse_message(element, sender, self._talk.jid, sessions)
             text, _, _ = await sessions.decrypt(message)

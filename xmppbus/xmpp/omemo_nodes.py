@@ -6,7 +6,8 @@ An account's are published to its PEP. A component has none: there we are asked 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 import oldmemo
@@ -35,11 +36,8 @@ _NOBODY = ("item-not-found", "service-unavailable", "feature-not-implemented")
 Key = tuple[str, int]
 
 
-class Asker(Protocol):
-    """What is needed of a stream here."""
-
-    async def ask(self, kind: str, to: str, inner: str) -> Element:
-        """Send an IQ and return its result. Raises `ErrorAnswer` or `NoAnswer`."""
+Ask = Callable[[str, str, str], Awaitable[Element]]
+"""Kind, JID, and the inside of an IQ; returns its result, or raises `ErrorAnswer` or `NoAnswer`."""
 
 
 class _Known(NamedTuple):
@@ -53,10 +51,11 @@ def bundle_node(device: int) -> str:
 
 
 class KeyNodes:
-    """Of the world, and our own. `own` is the bot's bare JID; `is_component` says that nobody keeps its nodes."""
+    """Of the world, and our own. `ask` asks in the bot's name, for some show their keys only to contacts; `own` is its
+    bare JID; `is_component` says that nobody keeps its nodes."""
 
-    def __init__(self, stream: Asker, own: str, *, is_component: bool) -> None:
-        self._stream = stream
+    def __init__(self, ask: Ask, own: str, *, is_component: bool) -> None:
+        self._ask = ask
         self._own = own
         self._is_component = is_component
         self._ours: dict[str, tuple[str, str]] = {}  # a component's nodes: the item's id and its payload
@@ -74,13 +73,13 @@ class KeyNodes:
         options = f"<publish-options>{_form(f'{PUBSUB}#publish-options')}</publish-options>"
         wanted = f"<pubsub xmlns='{PUBSUB}'>{item}{options}</pubsub>"
         try:
-            await self._stream.ask("set", self._own, wanted)
+            await self._ask("set", self._own, wanted)
         except ErrorAnswer as error:
             if error.reply.specific != "precondition-not-met":
                 raise
             configure = f"<configure node='{attribute(node)}'>{_form(f'{PUBSUB}#node_config')}</configure>"
-            await self._stream.ask("set", self._own, f"<pubsub xmlns='{_OWNER}'>{configure}</pubsub>")
-            await self._stream.ask("set", self._own, wanted)
+            await self._ask("set", self._own, f"<pubsub xmlns='{_OWNER}'>{configure}</pubsub>")
+            await self._ask("set", self._own, wanted)
 
     async def delete(self, node: str) -> None:
         """Take a node of ours back. Raises `ErrorAnswer` or `NoAnswer`."""
@@ -89,7 +88,7 @@ class KeyNodes:
             return
         try:
             inner = f"<pubsub xmlns='{_OWNER}'><delete node='{attribute(node)}'/></pubsub>"
-            await self._stream.ask("set", self._own, inner)
+            await self._ask("set", self._own, inner)
         except ErrorAnswer as error:
             if error.reply.name not in _NOBODY:
                 raise
@@ -156,7 +155,7 @@ class KeyNodes:
         inner = f"<pubsub xmlns='{PUBSUB}'><items node='{attribute(node)}' max_items='1'/></pubsub>"
         try:
             async with asyncio.timeout(limits.OMEMO_SECONDS):
-                answer = await self._stream.ask("get", jid, inner)
+                answer = await self._ask("get", jid, inner)
         except ErrorAnswer as error:
             if error.reply.name in _NOBODY:
                 return None

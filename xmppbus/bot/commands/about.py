@@ -75,7 +75,7 @@ def register(registry: Registry) -> None:
         action=Action.TALK,
         arguments=(name,),
         example="help subscribe",
-        aliases=("?", "hello", "hi", "commands"),
+        aliases=("?", "commands"),
     )
     registry.command("more", mark("Go on with a long answer"), more, action=Action.TALK, said_only=True)
     registry.command("whoami", mark("Who you are to me, and what you may do"), whoami, action=Action.TALK)

@@ -21,7 +21,7 @@ async def ack(desk: Desk, asker: Asker, values: Values) -> Answer:
     acted = await desk.acting.acknowledge(incident.key, by=asker.jid, via=asker.place.value)
     if acted.first:
         return Answer(_("Acknowledged: {what}").format(what=_named(acted.incident)))
-    return _too_late(desk, asker, acted, _("You acknowledged it already, {time}: {what}"))
+    return _too_late(desk, acted)
 
 
 async def unack(desk: Desk, asker: Asker, values: Values) -> Answer:
@@ -41,15 +41,14 @@ async def resolve(desk: Desk, asker: Asker, values: Values) -> Answer:
     acted = await desk.acting.resolve(incident.key, by=asker.jid, via=asker.place.value)
     if acted.first:
         return Answer(_("Resolved: {what}").format(what=_named(acted.incident)))
-    return _too_late(desk, asker, acted, _("You resolved it already, {time}: {what}"))
+    return _too_late(desk, acted)
 
 
-def _too_late(desk: Desk, asker: Asker, acted: Acted, mine: str) -> Answer:
-    """Who was first. That it was the asker is no failure."""
-    is_mine = acted.by == asker.jid
-    text = mine if is_mine else _("{by} was first, {time}: {what}")
+def _too_late(desk: Desk, acted: Acted) -> Answer:
+    """Who was first."""
+    text = _("{by} was first, {time}: {what}")
     said = text.format(by=plain(acted.by), time=desk.clock_time(acted.moment), what=_named(acted.incident))
-    return Answer(said, failed=not is_mine)
+    return Answer(said, failed=True)
 
 
 def _named(incident: Incident) -> str:
