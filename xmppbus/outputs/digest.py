@@ -24,12 +24,11 @@ from xmppbus.outputs.wording import Wording
 from xmppbus.people.audience import DIGEST, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.holding import AWAY, Hold, held
-from xmppbus.people.interests import urgency
 from xmppbus.people.ledger import Ledger
 from xmppbus.people.model import Incident, Subscription
 from xmppbus.people.store import People
 from xmppbus.people.telling import key_of
-from xmppbus.route import Target, severity_matches, topic_matches
+from xmppbus.route import Target
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.talk import Talk
 
@@ -133,15 +132,19 @@ class Digest:
         """The hold that ends first: one thing that may be said takes all others along."""
         jid = run.place
         person, show = self._audience.person(jid), self._talk.presence_of(jid).show
-        subscriptions = self._audience.interests.of(jid)
         gathered = len(run.deliveries)
         found: Hold | None = None
+        is_silent = True
         for each in run.deliveries:
             incident = known.incidents.get(key_of(each.event))
-            subscription = most_urgent(subscriptions, each, incident)
+            if not self._is_heard(jid, each, incident, known, now):
+                continue
+            is_silent = False
+            subscription = self._audience.most_urgent(jid, each.event, incident)
             if subscription is None:
                 return None  # a route sent it, and the budget alone had to be waited for
-            severity = incident.severity if incident else each.event.severity
+            # As severe as it was: what the incident has come to since was told then, or waits here for itself.
+            severity = each.event.severity
             hold = held(
                 subscription, person, severity, show=show, now=now, zone=self._zone, since=since, gathered=gathered
             )
@@ -149,28 +152,21 @@ class Digest:
                 return None
             if found is None or _ends(hold) < _ends(found):
                 found = hold
-        return found
+        return None if is_silent else found
+
+    def _is_heard(self, jid: str, each: Delivery, incident: Incident | None, known: Known, now: datetime) -> bool:
+        """Whether anybody would notice it: what is not told, or mends what is there, makes nothing due."""
+        if incident is not None and known.has_copy(jid, incident):
+            return False
+        return self._audience.is_wanted(Target(DIGEST, jid), each.event, incident) and not self._audience.muted(
+            jid, each.event, incident, now
+        )
 
     async def _since(self, runs: Sequence[Run]) -> dict[str, datetime]:
         """When the first of what waits for whom was accepted; of those who want digests."""
         jids = [each.place for each in runs if any(map(_is_digest, self._audience.interests.of(each.place)))]
         heads = await asyncio.gather(*(self._people.waiting(Target(DIGEST, jid), 1) for jid in jids))
         return {jid: head[0].accepted for jid, head in zip(jids, heads, strict=True) if head}
-
-
-def most_urgent(
-    subscriptions: Sequence[Subscription], delivery: Delivery, incident: Incident | None
-) -> Subscription | None:
-    """The most urgent of one owner's subscriptions that want it; as `Audience.matching` says it of everybody's."""
-    event = delivery.event
-    severities = {event.severity, incident.severity, incident.worst} if incident else {event.severity}
-    wanted = [
-        each
-        for each in subscriptions
-        if topic_matches(each.pattern, event.type)
-        and (not each.severity or any(severity_matches(each.severity, severity) for severity in severities))
-    ]
-    return min(wanted, key=urgency, default=None)
 
 
 def _is_digest(subscription: Subscription) -> bool:

@@ -10,10 +10,11 @@ from xmppbus.outputs.handing import Letter
 from xmppbus.outputs.known import Known
 from xmppbus.outputs.speaking import Speaking
 from xmppbus.outputs.wording import Wording
-from xmppbus.people.audience import Audience
+from xmppbus.people.audience import DIGEST, Audience
 from xmppbus.people.model import Incident, Message, message_id
 from xmppbus.people.telling import expiry, is_retraction, key_of, revision_of
 from xmppbus.people.texts import digest_text
+from xmppbus.route import Target
 
 
 class Digesting:
@@ -47,19 +48,21 @@ class Digesting:
             incident = self._known.incidents.get(key) if key else None
             if expires := expiry(each.event, self._now):
                 letters[each.id] = Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
-            elif is_retraction(each.event) or (incident and self._has_copy(jid, incident)):
+            elif is_retraction(each.event) or (incident and self._known.has_copy(jid, incident)):
                 if not is_room and newest.get(key, each) is each:
                     letters[each.id] = self._speaking.letter(jid, each)
-            elif self._audience.muted(jid, each.event, incident, self._now) is None:
+            elif self._is_wanted(jid, each, incident):
                 told.append(each)
         if told:
             letter = self._one(jid, told) or self._several(jid, told, is_room=is_room)
             letters[told[0].id] = letter
         yield from letters.values()
 
-    def _has_copy(self, jid: str, incident: Incident) -> bool:
-        copy = self._known.copies.get((incident.key, jid))
-        return copy is not None and bool(copy.message_id) and copy.episode == incident.episode
+    def _is_wanted(self, jid: str, each: Delivery, incident: Incident | None) -> bool:
+        """Long after it was sent here, somebody may have unsubscribed or muted it."""
+        if self._audience.muted(jid, each.event, incident, self._now):
+            return False
+        return self._audience.is_wanted(Target(DIGEST, jid), each.event, incident)
 
     def _one(self, jid: str, told: Sequence[Delivery]) -> Letter | None:
         """If it is all about one thing, that is told as it would have been at once."""

@@ -24,6 +24,11 @@ class Known(NamedTuple):
     copies: dict[tuple[str, str], Copy]  # by key and JID
     taken_back: dict[tuple[str, str], list[Message]]  # what a JID was sent of an entry, by its item id and the JID
 
+    def has_copy(self, jid: str, incident: Incident) -> bool:
+        """Whether the JID has a message about this episode, which can be corrected."""
+        copy = self.copies.get((incident.key, jid))
+        return copy is not None and bool(copy.message_id) and copy.episode == incident.episode
+
     def copies_among(self, messages: Iterable[Message]) -> list[Copy]:
         """The JID's copies of the incidents that the messages are about."""
         found = (self.copies.get((each.key, each.jid)) for each in messages if each.key)

@@ -72,24 +72,29 @@ class Audience:
     async def _drop_unwanted(self, target: Target) -> None:
         """What waits there, and neither another subscription wants, nor a route sends, nor mends a copy."""
         while waiting := await self._store.waiting(target, limits.WAITING_LOOKED_AT):
-            unwanted = [each.sequence for each in waiting if not await self._is_wanted(target, each)]
+            unwanted = [each.sequence for each in waiting if not await self._is_due(target, each)]
             if not unwanted:
                 break
             await self._store.drop_waiting(target, unwanted)
             if len(waiting) < limits.WAITING_LOOKED_AT:
                 break
 
-    async def _is_wanted(self, target: Target, entry: Entry) -> bool:
+    async def _is_due(self, target: Target, entry: Entry) -> bool:
+        """Whether it is told, whoever unsubscribes: what mends a copy, too."""
         event, jid = entry.event, target.place
-        if is_retraction(event) or self._is_routed(target, event):
-            return True
         key = key_of(event)
         incident = await self._store.incident(key) if key else None
         if incident is not None:
             copy = (await self._store.copies([(key, jid)])).get((key, jid))
             if copy is not None and copy.episode == incident.episode:
                 return True
-        return self.most_urgent(jid, event, incident) is not None
+        return self.is_wanted(target, event, incident)
+
+    def is_wanted(self, target: Target, event: Event, incident: Incident | None = None) -> bool:
+        """Whether a subscription wants it there, or a route sends it, or it takes back what was told."""
+        if is_retraction(event) or self.most_urgent(target.place, event, incident) is not None:
+            return True
+        return self._is_routed(target, event)
 
     def _is_routed(self, target: Target, event: Event) -> bool:
         """Whether the config sends it there, whatever anybody has subscribed to."""
