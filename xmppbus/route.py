@@ -115,6 +115,12 @@ PEOPLE_ROUTE = Route(".people", Match(), (), (Address("people", "all"),))
 """Every event, past every route, to those who match it with people's subscriptions; no route can be called like it."""
 
 
+def owners_route(jids: Sequence[str]) -> Route:
+    """What the bot's owners are told whether they have subscribed to it or not: that somebody can't be reached."""
+    match = Match(type="person.#", source="xmppbus")
+    return Route(".owners", match, (), tuple(Address("chat", jid) for jid in jids))
+
+
 class Routes:
     """All routes of the house. A route of the config named `default` takes the built-in one's place."""
 

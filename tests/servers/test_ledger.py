@@ -16,6 +16,7 @@ from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.interfaces import Accepted
 from xmppbus.people.model import Message
+from xmppbus.route import owners_route
 
 OFFLINE: dict[str, dict[str, Any]] = {
     "prosody": {"modules": ["offline"]},
@@ -76,12 +77,11 @@ async def test_nobody_vouches_for_somebody_else(server: Server, tmp_path: Path) 
 async def test_whoever_refuses_everything_is_suspended_and_owners_are_told(server: Server, tmp_path: Path) -> None:
     """Once, after some refusals in a row; what waits is held, and a sign of life brings everything back."""
     async with (
-        chatting(server, tmp_path) as house,
         await person(server) as owner,
+        chatting(server, tmp_path, routes=[owners_route([bare(owner)])]) as house,
         await connect(server, ELSEWHERE) as elsewhere,
     ):
         await house.subscribe(GONE, pattern="user.#")
-        await house.subscribe(owner, pattern="person.#")
         for number in range(limits.BOUNCES):
             (event,) = await house.accept({"type": "user.signup", "data": f"{number}"})
             await refuse(elsewhere, number + 1, "item-not-found")

@@ -103,7 +103,7 @@ async def test_last_shows_the_newest_events_first(bot: Scene) -> None:
         ids[10][:8],
         ids[8][:8],
     ]
-    assert await bot.says(MEMBER, "last nothing.#") == "I found nothing."
+    assert await bot.says(MEMBER, "last nothing.#") == "I found nothing. `list` shows the types of what has happened."
 
 
 async def test_search_finds_events_that_have_all_the_words(bot: Scene) -> None:
@@ -111,7 +111,7 @@ async def test_search_finds_events_that_have_all_the_words(bot: Scene) -> None:
     await bot.event(summary="disk of DB1 is full")
     await bot.event(summary="disk of db2 is full")
     assert "DB1" in await bot.says(MEMBER, "search full db1")
-    assert await bot.says(MEMBER, "search db3") == "I found nothing."
+    assert await bot.says(MEMBER, "search db3") == "I found nothing. `list` shows the types of what has happened."
 
 
 async def test_show_says_who_got_it_and_who_has_seen_it(bot: Scene) -> None:

@@ -44,6 +44,18 @@ def test_with_a_bot_every_event_is_matched_with_what_people_want(write: Write) -
     assert any("no owner" in warning for warning in config.warnings)
 
 
+def test_owners_are_told_who_can_not_be_reached_without_subscribing_to_it(write: Write) -> None:
+    """Of us, and not of anybody else's `person` events; a domain that is owner is nobody to write to."""
+    bot = "bot: {affiliations: {ROMEO@example.org: owner, example.net: owner, juliet@example.org: member}}\n"
+    config = load(write(XMPP + bot), {})
+    fields = {"type": "person.suspended", "id": "1", "time": "2026-01-31T12:00:00Z"}
+    to_chat = [
+        [target.place for target in config.routes.route(Event({**fields, "source": source})) if target.output == "chat"]
+        for source in ("xmppbus", "crm")
+    ]
+    assert to_chat == [["romeo@example.org"], []]
+
+
 def test_what_an_analyzer_makes_comes_by_people_too(write: Write) -> None:
     """It is an event like every other; what it lets pass has come by at the door."""
     routes = "routes: [{name: a, match: 'disk.#', via: [x], to: [pubsub]}]\n"

@@ -102,8 +102,10 @@ def _routes(config: Config) -> tuple[Branch, ...]:
             found.append(Branch(route.name, _route(given[route.name]), steps))
         elif route.name == PEOPLE_ROUTE.name:
             found.append(Branch("people", "# → people (built in: every event to whoever subscribed to it)"))
-        else:
+        elif route.name == DEFAULT_ROUTE:
             found.append(Branch(DEFAULT_ROUTE, "# → pubsub (built in: every event to the node of its type)"))
+        else:
+            found.append(Branch("owners", "person.# → the bot's owners (built in: who can't be reached)"))
     return tuple(found)
 
 

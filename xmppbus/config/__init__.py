@@ -22,7 +22,7 @@ from xmppbus.errors import ConfigInvalid
 from xmppbus.options import BotOptions, MatchOptions, Options, RouteOptions
 from xmppbus.people.addresses import bare_jid
 from xmppbus.plugins import Registry
-from xmppbus.route import DEFAULT_ROUTE, PEOPLE_ROUTE, Address, Match, Route, Routes, default_route
+from xmppbus.route import DEFAULT_ROUTE, PEOPLE_ROUTE, Address, Match, Route, Routes, default_route, owners_route
 
 __all__ = ["Config", "load", "secret_of", "verify"]
 
@@ -199,8 +199,14 @@ def _routes(options: Options) -> Routes:
     built = [] if options.xmpp is None else [default_route(PUBSUB)]
     if any(route.name == DEFAULT_ROUTE for route in options.routes):
         built = []
-    people = [PEOPLE_ROUTE] if options.bot else []
+    people = [PEOPLE_ROUTE, *_owners_routes(options.bot)] if options.bot else []
     return Routes([*built, *(_route(each) for each in options.routes), *people])
+
+
+def _owners_routes(bot: BotOptions) -> list[Route]:
+    """To those that can be written to; a domain can't."""
+    owners = [bare_jid(name) for name, each in bot.affiliations.items() if each == "owner" and "@" in name]
+    return [owners_route(owners)] if owners else []
 
 
 def _route(route: RouteOptions) -> Route:

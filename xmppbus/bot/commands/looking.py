@@ -58,7 +58,7 @@ async def search(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: A
 
 def _listed(desk: Desk, entries: Sequence[Entry]) -> Answer:
     if not entries:
-        return Answer(_("I found nothing."))
+        return Answer(_("I found nothing. `list` shows the types of what has happened."))
     rows = [(desk.clock_time(each.accepted), one_line(each.event), short_id(each.item_id)) for each in entries]
     return Answer(table=Table((_("time"), _("event"), _("id")), rows))
 
