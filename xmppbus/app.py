@@ -20,6 +20,7 @@ from typing import Any
 
 from xmppbus import limits
 from xmppbus.bot import bot
+from xmppbus.bot.access import affiliations_of
 from xmppbus.bus import Bus
 from xmppbus.config import Config, secret_of, verify
 from xmppbus.deliver import Deliverer, output_work, stations_work
@@ -115,16 +116,17 @@ async def live(
             house.xmpp = Stream(options.xmpp, secret_of(config), dice=random.random)
         else:
             house.notices.append(NO_SERVER)
-        open_chat_plane(house, journal.people)
+        open_chat_plane(house, journal.people, affiliations_of(options.bot))
         _build(house)
 
         if house.web:
             await stack.enter_async_context(house.web)
         if house.xmpp:
             await stack.enter_async_context(house.xmpp)
-        if house.talk and house.audience:
+        if house.talk and house.audience and house.rooms:
             await house.audience.open()
             await stack.enter_async_context(house.talk)
+            await stack.enter_async_context(house.rooms)
         for output in house.outputs.values():
             await stack.enter_async_context(output)
         for deliverer in _deliverers(house):

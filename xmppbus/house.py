@@ -26,6 +26,7 @@ from xmppbus.plugins import Registry
 from xmppbus.route import Routes
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
+from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
 
 
@@ -41,9 +42,10 @@ class House:
     bus: Bus
     web: Web | None = None
     xmpp: Stream | None = None
-    people: People | None = None  # the chat plane's store; None where there is no bot, like the three below
+    people: People | None = None  # the chat plane's store; None where there is no bot, like the four below
     audience: Audience | None = None  # who wants to hear what
     talk: Talk | None = None  # the bot's JID on the stream
+    rooms: Rooms | None = None  # those that it is in
     budget: Budget | None = None  # of messages to each of them
     ticks: Callable[[], float] = time.monotonic  # a clock that nobody sets, in seconds
     outputs: dict[str, Output] = field(default_factory=dict)

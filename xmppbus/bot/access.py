@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
+from xmppbus.options import BotOptions
 from xmppbus.people.addresses import bare, bare_jid, domain_of
 
 
@@ -68,6 +69,18 @@ class Affiliations:
         named = self._given.get(bare(jid)) or self._given.get(domain_of(jid))
         return named or self._rooms.get(room, {}).get(in_room, Affiliation.NONE)
 
+    def is_owner(self, jid: str) -> bool:
+        """Whether a JID is an owner wherever he speaks: not by what he is in some room."""
+        return self.of(jid) is Affiliation.OWNER
+
     def owners(self) -> list[str]:
         """The bare JIDs of the owners, in order of the config; a domain is nobody to write to."""
         return [jid for jid, each in self._given.items() if each is Affiliation.OWNER and "@" in jid]
+
+
+def affiliations_of(bot: BotOptions | None) -> Affiliations:
+    """As the config says it; without a bot nobody is anything."""
+    if bot is None:
+        return Affiliations({}, {})
+    rooms = {room.jid: {str(name): str(each) for name, each in room.affiliations.items()} for room in bot.rooms}
+    return Affiliations(bot.affiliations, rooms)

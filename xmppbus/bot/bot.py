@@ -22,10 +22,11 @@ from xmppbus.bot.standing import keep_standing
 from xmppbus.house import House
 from xmppbus.interfaces import Accept
 from xmppbus.options import BotOptions
-from xmppbus.people.addresses import bare, bare_jid
+from xmppbus.people.addresses import bare
 from xmppbus.plugins import Options, Registry
 from xmppbus.xmpp.adhoc import FEATURES
 from xmppbus.xmpp.messages import Heard
+from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
 
 log = logging.getLogger("xmppbus.bot")
@@ -34,13 +35,12 @@ log = logging.getLogger("xmppbus.bot")
 class Bot:
     """Listens as long as it runs. It needs `bot:` in the config."""
 
-    def __init__(self, house: House, talk: Talk, options: BotOptions) -> None:
+    def __init__(self, house: House, talk: Talk, rooms: Rooms, options: BotOptions) -> None:
         self._house = house
         self._talk = talk
         self._options = options
+        self._rooms = rooms
         self._prefix = options.prefix
-        self._name = options.name
-        self._nicks = {bare_jid(room.jid): room.nick or options.name for room in options.rooms}
         self._conversations: Conversations | None = None
         self._invocations: Invocations | None = None
         # Before the first session begins: clients keep what they are told of features.
@@ -77,7 +77,8 @@ class Bot:
     # --- messages ---------------------------------------------------------------------------------------------------
 
     def _hear(self, heard: Heard) -> None:
-        if self._conversations is None or not hearing.is_for_people(heard):
+        heard = hearing.located(heard, self._rooms)
+        if self._conversations is None or not hearing.is_for_people(heard, self._rooms):
             return
         line = self._line(heard)
         if line is not None:
@@ -97,7 +98,7 @@ class Bot:
             return None
         text = heard.body
         if heard.kind == "groupchat":
-            text = hearing.addressed(heard.body, self._prefix, self._nick(heard.bare))
+            text = hearing.addressed(heard.body, self._prefix, self._rooms.nick(heard.bare))
             if not text and heard.replies_to and hearing.is_acting(heard.body):
                 return Line(asker, heard.body, say, heard.language, is_aside=True)
         return Line(asker, text, say, heard.language) if text else None
@@ -106,14 +107,21 @@ class Bot:
         place = place_of(heard)
         if place is Place.CHAT:
             return Asker(heard.bare, place, full=heard.sender, replies_to=heard.replies_to)
-        return Asker("", place, heard.bare, heard.nick, heard.sender, replies_to=heard.replies_to)
+        return self._occupant(heard.sender, place, heard.replies_to)
 
-    def _nick(self, room: str) -> str:
-        """What the bot is called there."""
-        return self._nicks.get(room, self._name)
+    def _occupant(self, full: str, place: Place, replies_to: str = "") -> Asker:
+        """Whoever is called that in a room now: with the real JID that the room shows us, or as nobody."""
+        room, _slash, nick = full.partition("/")
+        found = self._rooms.occupant(room, nick)
+        jid, in_room = (found.jid, found.affiliation) if found else ("", "")
+        return Asker(jid, place, room, nick, full, in_room, replies_to)
 
     def _say(self, heard: Heard, text: str) -> None:
-        self._talk.say(heard.sender, reply(heard, text, self._talk.full(), str(uuid.uuid4())))
+        stanza = reply(heard, text, self._talk.full(), str(uuid.uuid4()))
+        if place_of(heard) is Place.CHAT:
+            self._talk.say(heard.sender, stanza)
+        else:
+            self._talk.send(stanza)  # a room has no keys: nothing is encrypted there
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -121,16 +129,18 @@ class Bot:
         if self._invocations is None:
             return None
         full = iq.get("from", "")
-        return self._invocations.answer(iq, Asker(bare(full), Place.FORM, full=full), self._talk.jid)
+        is_occupant = self._rooms.is_room(bare(full))  # who asks us through a room that we are in
+        asker = self._occupant(full, Place.FORM) if is_occupant else Asker(bare(full), Place.FORM, full=full)
+        return self._invocations.answer(iq, asker, self._talk.jid)
 
 
 def build(house: House, options: Options) -> Bot:
     """For the registry; the config is the house's: `bot:`."""
     if options:
         raise ValueError("the bot has no options here; see `bot`")
-    if house.talk is None or house.options.bot is None:
+    if house.talk is None or house.rooms is None or house.options.bot is None:
         raise ValueError("the bot needs `xmpp:` and `bot:` in the config")
-    return Bot(house, house.talk, house.options.bot)
+    return Bot(house, house.talk, house.rooms, house.options.bot)
 
 
 def register(registry: Registry) -> None:

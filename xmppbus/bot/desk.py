@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from xmppbus.bot.access import Action, Affiliation, Affiliations, may
+from xmppbus.bot.access import Action, Affiliation, Affiliations, affiliations_of, may
 from xmppbus.bot.command import Asker, Command, Place, commands_of
 from xmppbus.bot.confirming import Confirming
 from xmppbus.bot.pages import Pages
@@ -73,13 +73,12 @@ class Desk:
 
 def open_desk(house: House, accept: Accept, options: BotOptions) -> Desk:
     """The desk of a house with a bot. Raises `PluginInvalid`."""
-    rooms = {room.jid: {str(name): str(each) for name, each in room.affiliations.items()} for room in options.rooms}
     return Desk(
         house=house,
         accept=accept,
         options=options,
         commands=commands_of(house.registry),
-        affiliations=Affiliations(options.affiliations, rooms),
+        affiliations=affiliations_of(options),
         pages=Pages(house.clock),
         confirming=Confirming(house.clock),
         zone=ZoneInfo(options.time_zone),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from xmppbus.xmpp.messages import Heard
 
@@ -15,13 +16,35 @@ def is_yes(emoji: str) -> bool:
     return _VARIANTS.sub("", emoji.strip()) in _YES
 
 
-def is_for_people(heard: Heard) -> bool:
-    """Whether somebody may have typed it: errors, headlines, what is automatic, and a room's history are not answered,
-    nor is what has no sender (our own account's server)."""
+class Rooms(Protocol):
+    """What has to be known of rooms; see `xmppbus.xmpp.rooms`."""
+
+    def is_room(self, jid: str) -> bool:
+        """Whether that bare JID is a room that we are in, or want to be in."""
+
+    def is_own_reflection(self, heard: Heard) -> bool:
+        """Whether it is what we said ourselves."""
+
+
+def located(heard: Heard, rooms: Rooms) -> Heard:
+    """With the place where it was said. A private message in a room comes from an occupant of one that we are in; that
+    a message says so itself is nothing: clients leave it out, and anybody can write it."""
+    is_private = heard.kind in ("chat", "normal") and heard.invitation is None and rooms.is_room(heard.bare)
+    return heard._replace(is_private=is_private)
+
+
+def is_for_people(heard: Heard, rooms: Rooms) -> bool:
+    """Whether somebody may have typed it: errors, headlines, what is automatic, a room's history and what we said there
+    ourselves are not answered, nor is what has no sender (our own account's server)."""
     if heard.kind not in ("chat", "normal", "groupchat") or heard.is_automatic or heard.invitation or not heard.sender:
         return False
+    if heard.is_private:
+        return bool(heard.nick)
+    if heard.kind != "groupchat":
+        return True
     # A command of yesterday that waited in a server's storage is still meant; a room's history was answered then.
-    return not (heard.kind == "groupchat" and (heard.is_delayed or not heard.nick))
+    is_news = bool(heard.nick) and not heard.is_delayed
+    return is_news and rooms.is_room(heard.bare) and not rooms.is_own_reflection(heard)
 
 
 def addressed(body: str, prefix: str, nick: str) -> str:

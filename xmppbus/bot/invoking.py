@@ -44,7 +44,7 @@ class Invocations:
         self._forms: Remembered[dict[str, _Open]] = Remembered(
             desk.house.clock, limits.REMEMBERED_SECONDS, limits.FORMS
         )
-        self._busy: Counter[str] = Counter()
+        self._busy: Counter[tuple[str, str, str]] = Counter()
 
     def answer(self, iq: Element, asker: Asker, own: str) -> bytes | Awaitable[bytes] | None:
         """The answer to a request, or None if it is about something else. `own` is the JID that commands are at."""
@@ -70,9 +70,9 @@ class Invocations:
 
     async def _execute(self, iq: Element, asker: Asker) -> bytes:
         """The whole answer; never raises."""
-        if self._busy[asker.jid] >= _AT_ONCE_OF_ONE or self._busy.total() >= limits.ANSWERS_AT_ONCE:
+        if self._busy[asker.who] >= _AT_ONCE_OF_ONE or self._busy.total() >= limits.ANSWERS_AT_ONCE:
             return _failed(iq, Mistaken("policy-violation", text=_("One after the other, please.")))
-        self._busy[asker.jid] += 1
+        self._busy[asker.who] += 1
         try:
             async with asyncio.timeout(limits.COMMAND_SECONDS):
                 request = adhoc.read(iq)
@@ -86,9 +86,9 @@ class Invocations:
             log.exception("an ad-hoc command of %s failed", asker.full)
             return _failed(iq, Mistaken("internal-server-error"))
         finally:
-            self._busy[asker.jid] -= 1
-            if not self._busy[asker.jid]:
-                del self._busy[asker.jid]
+            self._busy[asker.who] -= 1
+            if not self._busy[asker.who]:
+                del self._busy[asker.who]
 
     async def _do(self, request: Request, asker: Asker) -> str:
         command = self._desk.commands.get(request.node)
@@ -150,16 +150,16 @@ class Invocations:
     # --- sessions ---------------------------------------------------------------------------------------------------
 
     def _open(self, asker: Asker, opened: _Open, session: str = "") -> str:
-        mine = self._forms.look(asker.jid) or {}
+        mine = self._forms.look(asker.who) or {}
         mine.pop(session, None)
         session = session or _new_session(self._desk)
         while len(mine) >= limits.FORMS_OF_ONE:
             del mine[next(iter(mine))]
-        self._forms.keep(asker.jid, {**mine, session: opened})
+        self._forms.keep(asker.who, {**mine, session: opened})
         return session
 
     def _opened(self, request: Request, asker: Asker) -> _Open:
-        mine = self._forms.look(asker.jid) or {}
+        mine = self._forms.look(asker.who) or {}
         found = mine.get(request.session)
         if found is not None:
             return found
@@ -168,7 +168,7 @@ class Invocations:
         raise Mistaken("bad-request", "bad-sessionid")
 
     def _close(self, session: str, asker: Asker) -> None:
-        mine = self._forms.look(asker.jid) or {}
+        mine = self._forms.look(asker.who) or {}
         mine.pop(session, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from xmppbus.house import House
@@ -14,25 +14,36 @@ from xmppbus.outputs.digest import Digest
 from xmppbus.outputs.escalation import Escalations
 from xmppbus.outputs.known import Folded
 from xmppbus.outputs.people import ForPeople
+from xmppbus.outputs.room import Room
 from xmppbus.outputs.wording import Note
-from xmppbus.people.addresses import bare_jid
 from xmppbus.people.audience import CHAT, DIGEST, ROOM, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.ledger import Ledger
 from xmppbus.people.store import People
 from xmppbus.plugins import Options, Registry
 from xmppbus.route import ESCALATION, Target
+from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
 
 OMEMO_FILE = "omemo.keys"
 """Beside the journal."""
 
 PEOPLE = "people"
-OUTPUTS = (PEOPLE, CHAT, DIGEST)
+OUTPUTS = (PEOPLE, CHAT, DIGEST, ROOM)
 """What a bot brings with it, whatever the routes say."""
 
 
-def open_chat_plane(house: House, people: People) -> None:
+class Owners(Protocol):
+    """Whose bot it is; see `xmppbus.bot.access`."""
+
+    def is_owner(self, jid: str) -> bool:
+        """Whether a bare JID is an owner's."""
+
+    def owners(self) -> list[str]:
+        """The bare JIDs of those who are named."""
+
+
+def open_chat_plane(house: House, people: People, owners: Owners) -> None:
     """What all of it shares, if the config wants a bot; before the outputs are built."""
     bot = house.options.bot
     if bot is None or house.xmpp is None:
@@ -40,6 +51,16 @@ def open_chat_plane(house: House, people: People) -> None:
     house.people = people
     house.audience = Audience(people, house.routes, house.clock)
     house.talk = Talk(house.xmpp, bot, house.audience, clock=house.clock)
+    house.rooms = Rooms(
+        house.xmpp,
+        house.talk,
+        house.audience,
+        bot,
+        named=_rooms_of_routes(house),
+        is_owner=owners.is_owner,
+        owners=owners.owners(),
+        dice=random.random,
+    )
     house.budget = Budget(bot.messages_per_minute)
     if bot.omemo:
         # Here, for what it needs is an extra, and nobody else has to have it.
@@ -48,21 +69,34 @@ def open_chat_plane(house: House, people: People) -> None:
         Encryption(house.xmpp, house.talk, house.config.journal_path.with_name(OMEMO_FILE))
 
 
+def _rooms_of_routes(house: House) -> set[str]:
+    """Those of `to` and of every step of `escalate`."""
+    return {
+        address.place
+        for route in house.routes
+        for addresses in (route.to, *route.escalate)
+        for address in addresses
+        if address.output == ROOM
+    }
+
+
 class _Parts(NamedTuple):
     bot: BotOptions
     people: People
     audience: Audience
     talk: Talk
+    rooms: Rooms
     budget: Budget
 
 
 def _parts(house: House, options: Options) -> _Parts:
     if options:
         raise ValueError("it has no options of its own; see `bot`")
-    bot, people, audience, talk, budget = house.options.bot, house.people, house.audience, house.talk, house.budget
-    if bot is None or people is None or audience is None or talk is None or budget is None:
+    bot, people, audience, talk = house.options.bot, house.people, house.audience, house.talk
+    rooms, budget = house.rooms, house.budget
+    if bot is None or people is None or audience is None or talk is None or rooms is None or budget is None:
         raise ValueError("people are reached by the bot; write `bot:` (and `xmpp:`) into the config")
-    return _Parts(bot, people, audience, talk, budget)
+    return _Parts(bot, people, audience, talk, rooms, budget)
 
 
 def _people(house: House, options: Options) -> ForPeople:
@@ -92,7 +126,22 @@ def _chat(house: House, options: Options) -> Chat:
         folded=_folded(house),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=clock,
-        note=_note(house),
+        note=_note(house, CHAT),
+    )
+
+
+def _room(house: House, options: Options) -> Room:
+    parts = _parts(house, options)
+    return Room(
+        parts.rooms,
+        parts.talk,
+        house.journal,
+        parts.people,
+        parts.audience,
+        folded=_folded(house),
+        zone=ZoneInfo(parts.bot.time_zone),
+        clock=house.clock,
+        note=_note(house, ROOM),
     )
 
 
@@ -122,24 +171,32 @@ def _folded(house: House) -> Folded:
     return folded
 
 
-def _note(house: House) -> Note:
+def _note(house: House, output: str) -> Note:
     """Of the output `escalation`, which is there when a route escalates."""
 
     def note(sequence: int, jid: str) -> str:
         calling = house.outputs.get(ESCALATION)
-        return calling.note(sequence, Target(CHAT, jid)) if isinstance(calling, Escalations) else ""
+        return calling.note(sequence, Target(output, jid)) if isinstance(calling, Escalations) else ""
 
     return note
 
 
 def _is_room(house: House) -> Callable[[str], bool]:
-    named = {bare_jid(room.jid) for room in house.options.bot.rooms} if house.options.bot else set()
-    named |= {address.place for route in house.routes for address in route.to if address.output == ROOM}
-    return named.__contains__
+    """Also one that it is not to be in any more, if it has subscribed: what it wants to hear waits for it to be."""
+    rooms, audience = house.rooms, house.audience
+
+    def is_room(jid: str) -> bool:
+        if rooms is None or audience is None:
+            return False
+        known = audience.known(jid)
+        return rooms.is_room(jid) or (known is not None and known.is_room)
+
+    return is_room
 
 
 def register(registry: Registry) -> None:
-    """Offer the outputs `people`, `chat` and `digest`."""
+    """Offer the outputs `people`, `chat`, `digest` and `room`."""
     registry.output(PEOPLE, _people)
     registry.output(CHAT, _chat)
     registry.output(DIGEST, _digest)
+    registry.output(ROOM, _room)

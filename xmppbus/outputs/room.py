@@ -20,12 +20,12 @@ from xmppbus.journal import HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdi
 from xmppbus.outputs.handing import GOES_ON, Letter
 from xmppbus.outputs.known import Folded, look_up
 from xmppbus.outputs.speaking import LastMessages, Speaking
-from xmppbus.outputs.wording import Wording
+from xmppbus.outputs.wording import Note, Wording, no_note
 from xmppbus.people.audience import DIGEST, ROOM, Audience
 from xmppbus.people.model import Incident
 from xmppbus.people.store import People
 from xmppbus.people.telling import Saying, Shape, key_of
-from xmppbus.people.texts import retraction_text
+from xmppbus.people.texts import noted, retraction_text
 from xmppbus.route import Target
 from xmppbus.xmpp import muc
 from xmppbus.xmpp.messages import CORRECT, Message, retraction
@@ -53,9 +53,9 @@ class _Flight(NamedTuple):
 class _RoomWording(Wording):
     """The same words for everybody in a room: from one occupant, with no receipts, which a crowd would send."""
 
-    def __init__(self, talk: Talk, zone: tzinfo, now: datetime, room_ids: Mapping[str, str]) -> None:
+    def __init__(self, talk: Talk, zone: tzinfo, now: datetime, note: Note, room_ids: Mapping[str, str]) -> None:
         """`room_ids` are the ids that rooms gave to messages of ours: what a retraction names there (XEP-0424 §4)."""
-        super().__init__(talk, zone, now)
+        super().__init__(talk, zone, now, note)
         self._room_ids = room_ids
 
     def stanza(self, saying: Saying, jid: str, made: str, delivery: Delivery, incident: Incident | None) -> bytes:
@@ -65,7 +65,8 @@ class _RoomWording(Wording):
             retracts = self._room_ids.get(saying.retracts, saying.retracts)
             body = retraction_text()
             return retraction(to=jid, sender=sender, message_id=made, retracts=retracts, body=body, kind="groupchat")
-        text = self._text(saying, delivery, incident)
+        note = "" if saying.replaces else self._note(delivery.sequence, jid)
+        text = noted(self._text(saying, delivery, incident), note)
         return Message(sender, text, kind="groupchat", markable=False, store=False).stanza(jid, made, saying.replaces)
 
 
@@ -83,6 +84,7 @@ class Room:
         folded: Folded,
         zone: tzinfo,
         clock: Clock,
+        note: Note = no_note,
     ) -> None:
         self._rooms = rooms
         self._talk = talk
@@ -92,6 +94,7 @@ class Room:
         self._folded = folded
         self._zone = zone
         self._clock = clock
+        self._note = note
         self._ours: set[str] = set()  # ids of messages that this output has on their way
         self._open: dict[str, int] = {}  # room -> the session in which it took what we said
         self._room_ids: OrderedDict[str, str] = OrderedDict()
@@ -132,7 +135,7 @@ class Room:
             return
         known = await look_up([Run(0, ROOM, place, tuple(deliveries))], self._journal, self._people, self._folded)
         now = self._clock()
-        wording = _RoomWording(self._talk, self._zone, now, self._room_ids)
+        wording = _RoomWording(self._talk, self._zone, now, self._note, self._room_ids)
         speaking = Speaking(known, wording, now, self.last)
         flying: deque[_Flight] = deque()
         stopped = False
