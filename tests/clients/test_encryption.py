@@ -38,7 +38,7 @@ class Scene:
     def says(self, message_id: str, body: str, replaces: str = "") -> None:
         """A message of an incident's, encrypted if the person can read that."""
         sender = self.talk.full("disk")
-        message = chat(to=self.person, sender=sender, message_id=message_id, body=body, replace=replaces or None)
+        message = chat(to=self.person, sender=sender, message_id=message_id, body=body, replace=replaces)
         self.talk.say(self.person, message)
 
     async def hears(self, text: str) -> None:
