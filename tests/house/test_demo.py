@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.raw import RawStream, account
 from tests.support.server import ServerFactory
 from tests.support.waiting import until
 
 PROGRAM = Path(sys.executable).with_name("xmppbus")
 DEADLINE = 30
+CORRECTION = "urn:xmpp:message-correct:0"
 
 
 @asynccontextmanager
@@ -68,6 +71,40 @@ async def test_it_says_how_to_log_in_and_its_commands_work_in_another_terminal(o
         while "hello from a shell" not in said:
             said += await line_of(process)
         assert "hello from curl" in said
+
+
+async def test_the_account_that_it_prints_talks_to_the_bot_and_hears_of_the_disk(own_server: ServerFactory) -> None:
+    """Subscribed to nothing before it asks; then one message, which is corrected when somebody takes it on."""
+    del own_server
+    async with demo() as process:
+        said = ""
+        while "alice joined" not in said:  # the first event: the bus is connected, and so is its bot
+            said += await line_of(process)
+        (bot,) = re.findall(r"add (\S+) in your client", said)
+        (jid,), (password,), (port,) = (re.findall(rf"{word} +(\S+)", said) for word in ("JID", "password", "port"))
+        async with await account("127.0.0.1", int(port), jid, password, resource="newcomer") as client:
+
+            async def hears(text: str) -> None:
+                await client.until(lambda: any(text in each for each in bodies(client)), DEADLINE)
+
+            client.write(say(bot, "subscribe disk.#"))
+            await hears("You get `disk.#` from now on")
+            assert len(bodies(client)) == 1
+            await hears("*firing* /var is")
+            client.write(say(bot, "ack"))
+            await hears("Acknowledged: /var is")
+            await hears(f"acknowledged by {jid}")
+            assert [each for each in client.stanzas if each.find(CORRECTION, "replace") is not None]
+
+
+def say(to: str, text: str) -> str:
+    """A chat message."""
+    return f"<message type='chat' to='{to}'><body>{text}</body></message>"
+
+
+def bodies(client: RawStream) -> list[str]:
+    """What was said to it."""
+    return [child.text or "" for each in client.stanzas for child in each.element if child.tag.endswith("}body")]
 
 
 async def test_ctrl_c_ends_everything_that_it_started_and_only_that(own_server: ServerFactory) -> None:

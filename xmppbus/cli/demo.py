@@ -29,7 +29,7 @@ from xmppbus.render import MARKS, plain
 @click.option("--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after so long; else with Ctrl-C.")
 @click.option("--json", is_flag=True, help="One JSON object a line for each event that the subscriber received.")
 def demo(install: bool, duration: float | None, json: bool) -> Action:
-    """Show it at work: a private Prosody, the bus, a trickle of events, and a subscriber.
+    """Show it at work: a private Prosody, the bus and its bot, a trickle of events, and a subscriber.
 
     All of it runs on loopback in a temporary directory, and ends with Ctrl-C.
 
@@ -120,10 +120,16 @@ def _introduction(scene: Scene, strong: Callable[[str], str]) -> str:
     return f"""\
 {strong("xmppbus demo")}: a Prosody, the bus and a subscriber, on this machine only. Ctrl-C ends all three.
 
-{strong("Log in")} with any Jabber client, and subscribe to the nodes of {strong("pubsub.localhost")}:
+{strong("Log in")} with any Jabber client:
   JID       {scene.jid}
   password  {scene.password}
   server    127.0.0.1, port {scene.client_port} (its certificate is its own: {scene.certificate})
+
+{strong("Write to the bot")}: add {strong(scene.bot)} in your client, let it see that you are there, and say
+  help                what it understands
+  subscribe disk.#    a disk fills every half minute: one message, which changes until it is over
+  ack                 when it fires: you take care of it
+The nodes are at {strong("pubsub.localhost")}, for clients that read them.
 
 {strong("Try")} in another terminal:
   curl -d 'hello from curl' {scene.http}/v1/events/demo.hello

@@ -1,4 +1,4 @@
-"""The demonstration: a private Prosody, the bus, a trickle of events, and a subscriber that shows what arrives.
+"""The demonstration: a private Prosody, the bus and its bot, a trickle of events, a subscriber that shows what arrives.
 
 Everything runs on loopback, in one temporary directory, and ends with it.
 """
@@ -24,6 +24,8 @@ from xmppbus.event import Event
 
 HTTP_PORT, CLIENT_PORT, COMPONENT_PORT = 8222, 5222, 5347
 COMPONENT, SERVICE, USER = "bus.localhost", "pubsub.localhost", "demo"
+BOT, DISPLAY = "bot", "display"
+"""The display is an account of its own: were it another client of the person's, the person would never be away."""
 
 CONFIG = """\
 xmpp:
@@ -35,6 +37,10 @@ xmpp:
 nodes:
   - match: "#"
     access_model: open            # for a demonstration on loopback; the default is whitelist
+bot:
+  name: {bot}
+  affiliations: {{"{owner}": owner}}
+  messages_per_minute: 60         # so that all of a demonstration is told at once; 10 unless it is given
 http:
   listen: 127.0.0.1:{http}
 socket:
@@ -50,6 +56,8 @@ class Scene:
     socket: Path
     http: str
     jid: str
+    display: str  # the subscriber's account, with the same password
+    bot: str
     password: str
     client_port: int
     certificate: Path
@@ -79,25 +87,36 @@ async def staged(directory: Path) -> AsyncIterator[Scene]:
         pubsub_service=SERVICE,
         creators=[COMPONENT],
         nagle=False,
+        modules=["offline"],
     )
     (directory / "prosody").mkdir()
     server = PrivateProsody(directory / "prosody", settings)
-    server.create_account(USER, password)
+    for user in (USER, DISPLAY):
+        server.create_account(user, password)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(server.stop)
         await server.start()
         http, socket = _port(HTTP_PORT), directory / "xmppbus.sock"
         (directory / "secret").write_text(secret + "\n")
         (directory / "secret").chmod(0o600)
+        jid = f"{USER}@{settings.domain}"
         config = CONFIG.format(
-            component=COMPONENT, port=settings.component_port, service=SERVICE, http=http, socket=socket
+            component=COMPONENT,
+            port=settings.component_port,
+            service=SERVICE,
+            http=http,
+            socket=socket,
+            bot=BOT,
+            owner=jid,
         )
         (directory / "xmppbus.yaml").write_text(config)
         scene = Scene(
             directory=directory,
             socket=socket,
             http=f"http://127.0.0.1:{http}",
-            jid=f"{USER}@{settings.domain}",
+            jid=jid,
+            display=f"{DISPLAY}@{settings.domain}",
+            bot=f"{BOT}@{COMPONENT}",
             password=password,
             client_port=settings.c2s_port,
             certificate=server.certificate,
@@ -141,12 +160,12 @@ def _program(*arguments: str) -> list[str]:
 
 
 async def watch(scene: Scene, arrived: Arrived) -> None:
-    """Log in as anybody could, subscribe, and tell of what arrives; until cancelled."""
+    """Log in as anybody could, subscribe to the nodes, and tell of what arrives; until cancelled."""
     from xmppbus.xmpp.subscriber import Subscriber
 
     host, ca_file = "127.0.0.1", str(scene.certificate)
     async with Subscriber(
-        f"{scene.jid}/demo", scene.password, host=host, port=scene.client_port, ca_file=ca_file, service=SERVICE,
+        f"{scene.display}/demo", scene.password, host=host, port=scene.client_port, ca_file=ca_file, service=SERVICE,
         nodes=NODES, seen=arrived,
     ):  # fmt: skip
         await asyncio.Event().wait()
