@@ -139,7 +139,7 @@ def _deliverers(
         budget=budget,
         presence_of=lambda jid: talk.presence_of(jid).show,
         is_room=is_room,
-        corrects=talk.is_component,
+        corrects=lambda jid: talk.is_component and talk.shows_corrections(jid),
         zone=UTC,
         clock=clock,
     )

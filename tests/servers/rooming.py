@@ -160,7 +160,7 @@ async def telling(
             budget=Budget(6_000),
             presence_of=lambda jid: bot.talk.presence_of(jid).show,
             is_room=bot.rooms.is_room,
-            corrects=bot.talk.is_component,
+            corrects=bot.talk.shows_corrections,
             zone=UTC,
             clock=now,
         )

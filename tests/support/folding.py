@@ -28,7 +28,7 @@ async def folding(journal: SqliteJournal, routes: Routes, clock: Clock) -> Async
         budget=Budget(1_000),
         presence_of=lambda _: "unknown",
         is_room=lambda _: False,
-        corrects=True,
+        corrects=lambda _: True,
         zone=UTC,
         clock=clock,
     )

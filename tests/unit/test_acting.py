@@ -84,7 +84,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             budget=Budget(10),
             presence_of=lambda _: "unknown",
             is_room=lambda _: False,
-            corrects=True,
+            corrects=lambda _: True,
             zone=UTC,
             clock=clock,
         )

@@ -102,7 +102,7 @@ async def opened(path: Path, per_minute: int = 1000, *, corrects: bool = True) -
             budget=Budget(per_minute),
             presence_of=lambda jid: shows.get(jid, "unknown"),
             is_room=lambda jid: jid == HALL,
-            corrects=corrects,
+            corrects=lambda _: corrects,
             zone=UTC,
             clock=clock,
         )

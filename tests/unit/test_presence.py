@@ -58,6 +58,27 @@ def test_the_servers_word_counts_for_all_resources() -> None:
     assert tell(of, kind="unavailable", resource="") == "offline"
 
 
+def test_one_client_that_forgets_what_it_corrected_decides_until_others_are_there_alone() -> None:
+    """It goes by the clients that there are; by the last ones, when there are none: they come back."""
+    of, caps = watching(), "<c xmlns='http://jabber.org/protocol/caps' node='http://profanity-im.github.io'/>"
+    assert of.shows_corrections(ROMEO)
+    tell(of, "<c xmlns='http://jabber.org/protocol/caps' node='https://poez.io'/>", "phone")
+    assert of.shows_corrections(ROMEO)
+    tell(of, caps, "desk")
+    tell(of, "<show>away</show>", "phone")
+    assert not of.shows_corrections(ROMEO)
+    tell(of, kind="unavailable", resource="phone")
+    tell(of, kind="unavailable", resource="desk")
+    of.clear()
+    of.watch(ROMEO)
+    assert not of.shows_corrections(ROMEO)
+    tell(of, "", "phone")
+    assert of.shows_corrections(ROMEO)
+    tell(of, caps, "desk")
+    of.forget(ROMEO)
+    assert of.shows_corrections(ROMEO)
+
+
 def test_who_was_asked_for_is_unknown_until_he_is_heard_of_or_it_takes_too_long() -> None:
     """A server may be silent about those who are not there."""
     of = watching()

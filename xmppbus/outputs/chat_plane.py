@@ -108,7 +108,7 @@ def _people(house: House, options: Options) -> ForPeople:
         budget=parts.budget,
         presence_of=lambda jid: parts.talk.presence_of(jid).show,
         is_room=_is_room(house),
-        corrects=parts.talk.is_component,
+        corrects=lambda jid: parts.talk.is_component and parts.talk.shows_corrections(jid),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=house.clock,
     )

@@ -61,11 +61,12 @@ class ForPeople:
         budget: Budget,
         presence_of: Callable[[str], str],
         is_room: Callable[[str], bool],
-        corrects: bool,
+        corrects: Callable[[str], bool],
         zone: tzinfo,
         clock: Clock,
     ) -> None:
-        """`corrects` when the bot can correct any message of its own: as a component, not with an account."""
+        """`corrects`: whether every message of the bot's to a JID can be corrected; not with an account, and not where
+        a client would show nothing."""
         self._journal = journal
         self._store = store
         self._audience = audience

@@ -118,7 +118,9 @@ class Speaking:
         key = key_of(delivery.event)
         incident = known.incidents.get(key) if key else None
         copy = known.copies.get((key, jid)) if incident else None
-        corrects = self._last is None or copy is None or self._last.is_last(jid, copy.message_id)
+        corrects = copy is None or (
+            self._wording.corrects(jid) and (self._last is None or self._last.is_last(jid, copy.message_id))
+        )
         return tell(delivery, jid, incident, copy, revision=revision_of(delivery), corrects=corrects)
 
 

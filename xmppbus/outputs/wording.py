@@ -68,6 +68,10 @@ class Wording:
             self._rendered[name] = message
         return message.stanza(jid, made, saying.replaces)
 
+    def corrects(self, jid: str) -> bool:
+        """Whether a JID's clients show corrections: to the others each change is said in a message of its own."""
+        return self._talk.shows_corrections(jid)
+
     def digest(self, jid: str, made: str, text: str, *, is_room: bool) -> bytes:
         """A digest to a person or a room."""
         message = (

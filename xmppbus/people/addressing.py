@@ -24,11 +24,11 @@ class Addressing:
         *,
         presence_of: Callable[[str], str],
         is_room: Callable[[str], bool],
-        corrects: bool,
+        corrects: Callable[[str], bool],
         zone: tzinfo,
         now: datetime,
     ) -> None:
-        """`corrects` when a message can be corrected after others were sent; never so in rooms."""
+        """`corrects` when a message to a JID can be corrected after others were sent; never so in rooms."""
         self._audience = audience
         self._budget = budget
         self._presence_of = presence_of
@@ -62,7 +62,7 @@ class Addressing:
         if person is not None and person.suspended:
             return None
         output = ROOM if self._is_room(jid) else CHAT
-        if not self._is_silent(incident, copy, output):
+        if output == ROOM or not self._is_silent(jid, incident, copy):
             if person is not None and self._audience.muted(jid, event, incident, self._now):
                 return None
             severity = incident.severity if incident else event.severity
@@ -70,9 +70,9 @@ class Addressing:
                 return Target(DIGEST, jid)
         return Target(output if self._budget.take(jid, self._now) else DIGEST, jid)
 
-    def _is_silent(self, incident: Incident | None, copy: Copy | None, output: str) -> bool:
+    def _is_silent(self, jid: str, incident: Incident | None, copy: Copy | None) -> bool:
         """Whether it is the correction of a message that is there: that disturbs nobody, and should not be late."""
-        if incident is None or copy is None or not self._corrects or output == ROOM:
+        if incident is None or copy is None or not self._corrects(jid):
             return False
         return incident.status is Status.RESOLVED or not worse(incident.severity, than=copy.severity)
 

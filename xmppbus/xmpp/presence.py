@@ -6,10 +6,16 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from xmppbus import limits
+from xmppbus.xmpp.profile import CAPS
 from xmppbus.xmpp.replies import local_name
 
 SHOWS = ("chat", "available", "away", "xa", "dnd")
 """How somebody who is there is, the most talkative first. `available` is what the standard leaves unsaid."""
+
+FORGETFUL = frozenset({"http://profanity-im.github.io"})
+"""COMPAT(profanity 0.13.1): the caps nodes (XEP-0115 §4) of clients that show nothing of a correction when they have
+shown one of the same message before, or have not seen the message since they started; `docs/reference/clients.md`. The
+test is `test_profanity_is_told_each_change_in_a_line_of_its_own`."""
 
 
 class Presence(NamedTuple):
@@ -26,6 +32,7 @@ UNKNOWN = Presence("unknown")
 class _Resource(NamedTuple):
     priority: int
     presence: Presence
+    is_forgetful: bool  # as far as its caps say
 
 
 class Presences:
@@ -35,6 +42,7 @@ class Presences:
         self._resources: dict[str, dict[str, _Resource]] = {}
         self._expected: set[str] = set()  # asked, and not answered yet
         self._watched: set[str] = set()
+        self._forgetful: set[str] = set()  # of the watched; stays when they leave, since they come back with the same
 
     def watch(self, jid: str) -> None:
         """It shows us its presence: until it is heard of, it is unknown."""
@@ -45,11 +53,12 @@ class Presences:
     def forget(self, jid: str) -> None:
         """It shows us nothing any more."""
         self._watched.discard(jid)
+        self._forgetful.discard(jid)
         self._expected.discard(jid)
         self._resources.pop(jid, None)
 
     def clear(self) -> None:
-        """Nothing is known any more; what was watched is not."""
+        """Nothing is known any more, but what clients there were; what was watched is not."""
         self._watched.clear()
         self._expected.clear()
         self._resources.clear()
@@ -70,6 +79,10 @@ class Presences:
             # A resource with a negative priority is sent nothing (RFC 6121 §8.5.2.1.1): what comes is stored.
             return best.presence if best.priority >= 0 else OFFLINE
         return UNKNOWN if jid in self._expected else OFFLINE
+
+    def shows_corrections(self, jid: str) -> bool:
+        """Whether all its clients do, those it has or had when it was last there; one that does not decides."""
+        return jid not in self._forgetful
 
     @property
     def online(self) -> int:
@@ -92,6 +105,10 @@ class Presences:
             found[resource] = _read(stanza)
             while len(found) > limits.RESOURCES:
                 del found[next(iter(found))]
+        if any(each.is_forgetful for each in found.values()):
+            self._forgetful.add(jid)
+        elif found:
+            self._forgetful.discard(jid)
         now = self.of(jid)
         return (jid, now) if now != before else None
 
@@ -104,4 +121,7 @@ def _read(stanza: Element) -> _Resource:
     except ValueError:
         priority = 0
     status = texts.get("status", "")[: limits.STATUS_CHARACTERS]
-    return _Resource(max(-128, min(priority, 127)), Presence(show if show in SHOWS else "available", status))
+    presence = Presence(show if show in SHOWS else "available", status)
+    caps = stanza.find(f"{{{CAPS}}}c")
+    is_forgetful = caps is not None and caps.get("node") in FORGETFUL
+    return _Resource(max(-128, min(priority, 127)), presence, is_forgetful)

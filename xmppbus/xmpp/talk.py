@@ -205,6 +205,10 @@ class Talk:
         """How a bare JID is; `unknown` where it does not let us see it, or was not heard of yet."""
         return self._contacts.presence_of(jid)
 
+    def shows_corrections(self, jid: str) -> bool:
+        """Whether a correction (XEP-0308) is shown by every client that a bare JID is seen with."""
+        return self._contacts.presences.shows_corrections(jid)
+
     def status(self) -> dict[str, Any]:
         """What `xmppbus status` shows."""
         return {
