@@ -63,9 +63,11 @@ async def everybody(server: Server, directory: Path) -> AsyncIterator[Everybody]
             await person.log_in()
         traces = Traces(house, "")
         traces.item = await traces.event()
-        yield Everybody(house, traces, people)
-        for person in people.values():
-            await person.leave()
+        try:
+            yield Everybody(house, traces, people)
+        finally:
+            for person in people.values():
+                await person.leave()
 
 
 @pytest.fixture(autouse=True)
