@@ -283,6 +283,9 @@ OMEMO_AT_ONCE = 16
 for anew although nobody said that it changed; devices of one person; bundles and lists that are remembered; people
 whose keys are fetched side by side."""
 
+OMEMO_FILE_BYTES = 16 * 1024 * 1024
+"""Of the file of keys, beyond which what is outdated in it is dropped: every message to a device adds some 3 kB."""
+
 LANE_WORK = 32
 LANES_WORK = 1_000
 """Messages of one person, and of all, that wait to be encrypted or decrypted."""

@@ -199,7 +199,9 @@ class BotOptions(_Options, frozen=True, kw_only=True):
     time_zone: TimeZone = "UTC"  # of quiet hours and times in texts, where nobody says otherwise
     rooms: list[RoomOptions] = field(default_factory=list)  # rooms that the bot joins
     messages_per_minute: Annotated[int, Meta(ge=1, le=6_000)] = 10  # to one person or room; what is more is a digest
-    omemo: bool = False  # encrypt what is sent to people who can read it; client mode, extra `omemo`
+    # Encryption (XEP-0384), with the extra `omemo`. `true`: for everybody whose clients can read it. Or for whom, by
+    # bare JID or domain: `possible` is that, `required` says nothing without, `never` is for all who are not named.
+    omemo: bool | dict[Name, Literal["required", "possible", "never"]] = False
 
 
 class Options(_Options, frozen=True, kw_only=True):

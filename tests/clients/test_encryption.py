@@ -19,6 +19,7 @@ from tests.support.waiting import until
 from xmppbus.xmpp.messages import Heard, chat
 from xmppbus.xmpp.omemo import Encryption
 from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE
+from xmppbus.xmpp.sealing import Recipients
 from xmppbus.xmpp.talk import Talk
 
 ACCOUNT = "reader@localhost"
@@ -52,7 +53,7 @@ async def encrypting(server: Server, directory: Path, account: str, person: str)
     made: list[Encryption] = []
 
     def prepare(talk: Talk) -> None:
-        made.append(Encryption(talk._stream, talk, directory / "omemo.keys"))
+        made.append(Encryption(talk._stream, talk, directory / "omemo.keys", Recipients(given=True)))
 
     async with talking(server, directory, prepare=prepare, account=account) as talk:
         scene = Scene(talk, made[0], person)

@@ -16,6 +16,7 @@ from tests.support.server import Server
 from tests.support.waiting import until
 from xmppbus.xmpp.messages import Heard, chat
 from xmppbus.xmpp.omemo import Encryption
+from xmppbus.xmpp.sealing import Recipients
 from xmppbus.xmpp.talk import Talk
 
 ACCOUNT = "reader@localhost"
@@ -57,7 +58,7 @@ async def encrypting(server: Server, directory: Path, mode: str) -> AsyncIterato
     made: list[Bot] = []
 
     def prepare(talk: Talk) -> None:
-        made.append(Bot(talk, Encryption(talk._stream, talk, directory / "omemo.keys")))
+        made.append(Bot(talk, Encryption(talk._stream, talk, directory / "omemo.keys", Recipients(given=True))))
 
     account = "" if mode == "component" else ACCOUNT
     async with talking(server, directory, prepare=prepare, account=account):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,6 +11,9 @@ from xmppbus import limits
 from xmppbus.config.shape import Difference
 from xmppbus.options import BotOptions, Options
 from xmppbus.people.addresses import bare_jid
+
+_EXTRA = ("slixmpp_omemo", "omemo", "oldmemo", "doubleratchet")
+"""What the extra `omemo` brings; imported in `xmppbus.xmpp.omemo`, and only where it is wanted."""
 
 PEOPLE_OUTPUTS = ("chat", "room")
 """Outputs of the bot whose places are bare JIDs."""
@@ -33,6 +37,7 @@ def bot_rules(options: Options) -> Iterator[Difference]:
         yield Difference(("bot", "time_zone"), sentence)
     if bot.avatar_file:
         yield from _avatar(bot.avatar_file)
+    yield from _omemo(bot)
 
 
 def implied_bot(options: Options) -> BotOptions | None:
@@ -62,15 +67,42 @@ def doubts_of_bot(options: Options) -> Iterator[Difference]:
 
 
 def _affiliations(bot: BotOptions) -> Iterator[Difference]:
+    yield from _named("affiliations", bot.affiliations)
+
+
+def _named(option: str, names: Iterable[str]) -> Iterator[Difference]:
+    """Bare JIDs and domains, each once."""
     seen: dict[str, str] = {}
-    for name in bot.affiliations:
-        place = ("bot", "affiliations", name)
+    for name in names:
+        place = ("bot", option, name)
         if not _is_jid(name) or "/" in name:
             yield Difference(place, f"`{name}` should be a bare JID or a domain: `romeo@example.org`", at_key=True)
             continue
         first = seen.setdefault(bare_jid(name), name)
         if first != name:
             yield Difference(place, f"`{name}` is the same JID as `{first}`", at_key=True)
+
+
+def _omemo(bot: BotOptions) -> Iterator[Difference]:
+    """Encryption needs what `pip install xmppbus` alone does not bring; who did not install it learns it here."""
+    if isinstance(bot.omemo, dict):
+        yield from _named("omemo", bot.omemo)
+    if not bot.omemo:
+        return
+    missing = [name for name in _EXTRA if not _is_installed(name)]
+    if missing:
+        sentence = (
+            f"encryption needs the extra `omemo`, which is not installed here ({', '.join(missing)}): pip install "
+            "'xmppbus[omemo]'. Its licence is AGPL-3.0; docs/howto/encryption.md says what that means"
+        )
+        yield Difference(("bot", "omemo"), sentence, at_key=True)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        return False
 
 
 def _rooms(bot: BotOptions) -> Iterator[Difference]:

@@ -65,8 +65,10 @@ def open_chat_plane(house: House, people: People, owners: Owners) -> None:
     if bot.omemo:
         # Here, for what it needs is an extra, and nobody else has to have it.
         from xmppbus.xmpp.omemo import Encryption
+        from xmppbus.xmpp.sealing import Recipients
 
-        Encryption(house.xmpp, house.talk, house.config.journal_path.with_name(OMEMO_FILE))
+        path = house.config.journal_path.with_name(OMEMO_FILE)
+        Encryption(house.xmpp, house.talk, path, Recipients(bot.omemo))
 
 
 def _rooms_of_routes(house: House) -> set[str]:
@@ -154,12 +156,22 @@ def _digest(house: House, options: Options) -> Digest:
         parts.audience,
         chat.ledger,
         budget=parts.budget,
-        is_room=_is_room(house),
+        room=_room_for(house),
         folded=_folded(house),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=house.clock,
         last=chat.last,
     )
+
+
+def _room_for(house: House) -> Callable[[str], Room | None]:
+    """The output `room`, which is built later."""
+    is_room = _is_room(house)
+
+    def room_for(jid: str) -> Room | None:
+        return cast("Room", house.outputs[ROOM]) if is_room(jid) else None
+
+    return room_for
 
 
 def _folded(house: House) -> Folded:

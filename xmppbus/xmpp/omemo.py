@@ -1,7 +1,8 @@
 """End-to-end encryption of what the bot and a person say to each other (XEP-0384), for those who can read it.
 
 Imported only when `bot.omemo` is switched on: the library is an extra. Whoever has a device in his list is sent what
-only his devices can read; who has none is sent plain words, unless he has been sent encrypted ones before.
+only his devices can read; who has none is sent plain words, unless the config wants them never to go out so, or he has
+been sent encrypted ones before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from xml.etree.ElementTree import Element
 import oldmemo
 import oldmemo.etree
 from doubleratchet import DuplicateMessageException
-from omemo import DeviceListDownloadFailed, NoEligibleDevices, SessionManager
+from omemo import DeviceListDownloadFailed, MessageNotForUs, NoEligibleDevices, SessionManager
 from omemo.types import DeviceList
 
 from xmppbus import limits
@@ -31,11 +32,17 @@ from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE, KeyNodes, changed, cond
 from xmppbus.xmpp.omemo_sessions import Wire, encrypted_xml, open_sessions
 from xmppbus.xmpp.omemo_store import Keys
 from xmppbus.xmpp.replies import NoAnswer, Unanswered
-from xmppbus.xmpp.sealing import ENCRYPTED, is_encrypted, readable, taken_apart
+from xmppbus.xmpp.sealing import ENCRYPTED, Recipients, Wanted, is_encrypted, readable, taken_apart
 from xmppbus.xmpp.stanzas import attribute
 from xmppbus.xmpp.talk import Talk
 
 log = logging.getLogger(__name__)
+
+
+_REMEDY = (
+    "Mend that, or move the file away: then the bot has a new device, and people have to compare fingerprints anew "
+    "(docs/howto/encryption.md)"
+)
 
 
 class _Unreadable(Exception):
@@ -50,10 +57,12 @@ class _Learnt(NamedTuple):
 class Encryption:
     """Of one talk, which enters and leaves it. Made before that: it is part of what the bot is said to be able to."""
 
-    def __init__(self, stream: Stream, talk: Talk, path: Path) -> None:
-        """`path` is the file of keys; it is made when it is missing."""
+    def __init__(self, stream: Stream, talk: Talk, path: Path, recipients: Recipients) -> None:
+        """`path` is the file of keys; it is made when it is missing. `recipients` says for whom is encrypted."""
         self._stream = stream
         self._talk = talk
+        self._path = path
+        self._recipients = recipients
         self._keys = Keys(path)
         self._nodes = KeyNodes(partial(stream.ask, sender=talk.full()), talk.jid, is_component=talk.is_component)
         self._wire = Wire(self._nodes, self._send, self._missed)
@@ -76,8 +85,8 @@ class Encryption:
             await self._keys.open()
         except (OSError, ValueError) as error:
             # Without it nobody knows to whom nothing may be said in plain words.
-            raise ConfigInvalid(f"the keys of `bot.omemo` can't be used: {error}") from error
-        self._talk.answers.append(self._nodes.answer)
+            raise ConfigInvalid(f"the keys of `bot.omemo` can't be used: {error}. {_REMEDY}") from error
+        self._talk.answers.append(self._asked)
         self._stream.hooks.messages.append(self._notified)
         self._stream.hooks.begun.append(self._begun)
         if self._stream.session:
@@ -87,7 +96,7 @@ class Encryption:
     async def __aexit__(self, *exc_info: object) -> None:
         self._stream.hooks.begun.remove(self._begun)
         self._stream.hooks.messages.remove(self._notified)
-        self._talk.answers.remove(self._nodes.answer)
+        self._talk.answers.remove(self._asked)
         if self._setting_up is not None:
             self._setting_up.cancel()
             await asyncio.wait([self._setting_up])
@@ -140,6 +149,14 @@ class Encryption:
         await self._sessions.ensure_data_consistency()
         own, _ = await self._sessions.get_own_device_information()
         self._fingerprint = " ".join(self._sessions.format_identity_key(own.identity_key))
+        if self._keys.is_new:
+            self._keys.is_new = False
+            log.warning(
+                "%s: %s had no keys, so the bot has a new device for OMEMO; people may compare its fingerprint: %s",
+                self._talk.jid,
+                self._path,
+                self._fingerprint,
+            )
 
     async def _ready(self) -> SessionManager:
         if not self._up.is_set() and not self._failed:
@@ -151,6 +168,11 @@ class Encryption:
         if self._failed:
             raise _Unreadable(self._failed)
         raise NoAnswer(Unanswered.TIMEOUT if self._stream.session else Unanswered.DISCONNECTED)
+
+    def _asked(self, request: Element) -> bytes | None:
+        """For our keys. Whom nothing is encrypted for is told of none, lest he encrypts what is not read then."""
+        asker = request.get("from", "").partition("/")[0]
+        return self._nodes.answer(request, is_for=self._recipients.of(asker) is not Wanted.NEVER)
 
     # --- their devices ----------------------------------------------------------------------------------------------
 
@@ -250,14 +272,17 @@ class Encryption:
 
     async def _encrypted(self, jid: str, text: str) -> str | None:
         """The `<encrypted/>`; None for somebody who is to be sent plain words."""
+        wanted = self._recipients.of(jid)
+        if wanted is Wanted.NEVER:
+            return None
         before = f"/xmppbus/encrypted/{jid}"
         was_encrypted = (await self._keys.load_primitive(before, bool)).maybe(False)
         try:
             sessions = await self._ready()
             if not await self._has_devices(sessions, jid):
-                raise _Unreadable("you have none any more")
+                raise _Unreadable("I know of none")
         except _Unreadable:
-            if was_encrypted:
+            if was_encrypted or wanted is Wanted.REQUIRED:
                 raise
             return None
         try:
@@ -283,7 +308,7 @@ class Encryption:
         """Whether a message is dealt with here: it is decrypted, or behind one that is. Then `hear` is called with it
         in a while; not at all for one that has come before, or carries no words."""
         sender = stanza.get("from", "").partition("/")[0]
-        if is_encrypted(stanza):
+        if is_encrypted(stanza) and self._recipients.of(sender) is not Wanted.NEVER:
             return self._incoming.add(sender, partial(self._open, stanza, sender, hear))
         return self._incoming.is_busy(sender) and self._incoming.add(sender, partial(_hear, stanza, hear))
 
@@ -294,11 +319,20 @@ class Encryption:
             if not isinstance(error.__cause__, DuplicateMessageException):
                 self._count["not_decrypted"] += 1
                 log.info("%s: a message of %s can't be read: %s", self._talk.jid, sender, type(error).__name__)
+                if isinstance(error, MessageNotForUs):
+                    self._tell(stanza.get("from", ""))
                 hear(stanza)
             return
         if text is not None:
             self._count["decrypted"] += 1
             hear(readable(stanza, text))
+
+    def _tell(self, to: str) -> None:
+        """Our device to somebody who encrypts for another: an account's server does that, a component has to."""
+        told = self._nodes.notification(to)
+        if told is not None:
+            with contextlib.suppress(NoAnswer):
+                self._talk.send(told)
 
     async def _decrypted(self, stanza: Element, sender: str) -> str | None:
         sessions = await self._ready()

@@ -6,6 +6,7 @@ An account's are published to its PEP. A component has none: there we are asked 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
@@ -93,17 +94,27 @@ class KeyNodes:
             if error.reply.name not in _NOBODY:
                 raise
 
-    def answer(self, request: Element) -> bytes | None:
-        """What a component says to who asks for its keys (XEP-0060 §6.5); None for any other request."""
+    def answer(self, request: Element, *, is_for: bool) -> bytes | None:
+        """What a component says to who asks for its keys (XEP-0060 §6.5); None for any other request. `is_for` says
+        whether they are there for the asker."""
         items = request.find(f"{{{PUBSUB}}}pubsub/{{{PUBSUB}}}items")
         node = items.get("node", "") if items is not None else ""
         if not self._is_component or request.get("type") != "get" or not node.startswith(f"{NAMESPACE}."):
             return None
-        if node not in self._ours:
+        if node not in self._ours or not is_for:
             return refusal(request, self._own, "item-not-found")
         item_id, payload = self._ours[node]
         inner = f"<items node='{attribute(node)}'><item id='{attribute(item_id)}'>{payload}</item></items>"
         return result(request, self._own, f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>")
+
+    def notification(self, to: str) -> bytes | None:
+        """Tells a JID a component's list of devices (XEP-0060 §7.1.2.1); None where a server does that for us."""
+        if not self._is_component or DEVICES not in self._ours:
+            return None
+        item_id, payload = self._ours[DEVICES]
+        head = f"<message type='headline' from='{attribute(self._own)}' to='{attribute(to)}' id='{uuid.uuid4()}'>"
+        items = f"<items node='{DEVICES}'><item id='{attribute(item_id)}'>{payload}</item></items>"
+        return f"{head}<event xmlns='{EVENTS}'>{items}</event></message>".encode()
 
     # --- anybody's --------------------------------------------------------------------------------------------------
 

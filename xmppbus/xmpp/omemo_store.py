@@ -1,18 +1,24 @@
 """The device's keys and sessions (XEP-0384), in a file of their own beside the journal that only its owner can read.
 
 One JSON line for each value that was written; the last one counts. A line is on the disk before anybody goes on: a
-session that went back in time would use a key twice. Written anew, without what is outdated, when the file is opened.
+session that went back in time would use a key twice. Written anew, without what is outdated, when the file is opened,
+and when most of it is outdated.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import os
+import threading
 from pathlib import Path
 
 from omemo.storage import Just, Maybe, Nothing, Storage, StorageException
 from omemo.types import JSONType
+
+from xmppbus import limits
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
@@ -22,10 +28,13 @@ class Keys(Storage):
 
     def __init__(self, path: Path) -> None:
         super().__init__(disable_cache=True)  # everything is in memory here
+        self.is_new = False  # there was no file, or none with anything in it
         self._path = path
         self._values: dict[str, str] = {}  # as JSON
+        self._bytes = 0  # of the file
+        self._needed = 0  # of what a file written anew would have
         self._file = -1
-        self._turn = asyncio.Lock()
+        self._turn = threading.Lock()  # whoever waits for a line may be cancelled; the line is written all the same
 
     async def open(self) -> None:
         """Read what is there. Raises `OSError`, and `ValueError` for a file that is none of ours."""
@@ -33,10 +42,7 @@ class Keys(Storage):
 
     async def close(self) -> None:
         """Nothing is written any more."""
-        async with self._turn:
-            if self._file >= 0:
-                os.close(self._file)
-                self._file = -1
+        await asyncio.to_thread(self._close)
 
     async def _load(self, key: str) -> Maybe[JSONType]:
         text = self._values.get(key)
@@ -45,51 +51,98 @@ class Keys(Storage):
     async def _store(self, key: str, value: JSONType) -> None:
         text = json.dumps(value, separators=(",", ":"))
         if self._values.get(key) != text:
-            await self._append(f"[{json.dumps(key)},{text}]\n")
-            self._values[key] = text
+            await self._append(key, text)
 
     async def _delete(self, key: str) -> None:
         if key in self._values:
-            await self._append(f"[{json.dumps(key)}]\n")
-            del self._values[key]
+            await self._append(key, None)
 
-    async def _append(self, line: str) -> None:
-        async with self._turn:
-            try:
-                await asyncio.to_thread(self._write, line.encode())
-            except OSError as error:
-                raise StorageException(f"{self._path} can't be written: {error.strerror}") from error
+    async def _append(self, key: str, text: str | None) -> None:
+        try:
+            await asyncio.to_thread(self._write_line, key, text)
+        except OSError as error:
+            raise StorageException(f"{self._path} can't be written: {error.strerror}") from error
 
     def _open(self) -> None:
         if self._path.exists():
             self._read(self._path.read_bytes())
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        fresh.unlink(missing_ok=True)
-        self._file = os.open(fresh, _FLAGS | os.O_EXCL, 0o600)
-        self._write("".join(f"[{json.dumps(key)},{text}]\n" for key, text in self._values.items()).encode())
-        fresh.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        self.is_new = not self._values
+        self._write_anew()
+
+    def _close(self) -> None:
+        with self._turn:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
 
     def _read(self, data: bytes) -> None:
         whole, _, _ = data.rpartition(b"\n")  # nobody has gone on after a line that was not written to its end
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 key, *value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 raise ValueError(f"{self._path}, line {number}: this is no file of keys") from error
+            if not isinstance(key, str) or len(value) > 1:
+                raise ValueError(f"{self._path}, line {number}: this is no file of keys")
             if value:
                 self._values[key] = json.dumps(value[0], separators=(",", ":"))
             else:
                 self._values.pop(key, None)
 
-    def _write(self, data: bytes) -> None:
-        if self._file < 0:
-            raise OSError(0, "it is closed")
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._file, left) :]
-        os.fdatasync(self._file)
+    def _write_anew(self) -> None:
+        """The file, with nothing in it that is outdated; the one of before stays until that is on the disk."""
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        fresh.unlink(missing_ok=True)
+        file = os.open(fresh, _FLAGS | os.O_EXCL, 0o600)
+        try:
+            size = _write(file, b"".join(_line(key, text) for key, text in self._values.items()))
+            fresh.replace(self._path)
+            _sync_directory(self._path.parent)
+        except OSError:
+            os.close(file)
+            raise
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._bytes, self._needed = file, size, size
+
+    def _write_line(self, key: str, text: str | None) -> None:
+        with self._turn:
+            if self._file < 0:
+                raise OSError(errno.EBADF, "it is closed")
+            try:
+                self._bytes += _write(self._file, _line(key, text))
+            except OSError:
+                # Half a line would make one with the next, which nobody could read.
+                os.ftruncate(self._file, self._bytes)
+                raise
+            before = self._values.pop(key, None)
+            self._needed -= 0 if before is None else len(_line(key, before))
+            if text is not None:
+                self._values[key] = text
+                self._needed += len(_line(key, text))
+            if self._bytes > max(limits.OMEMO_FILE_BYTES, 2 * self._needed):
+                with contextlib.suppress(OSError):  # the line itself is on the disk
+                    self._write_anew()
+
+
+def _line(key: str, text: str | None) -> bytes:
+    """A value, or (None) that there is none any more."""
+    return (f"[{json.dumps(key)}]\n" if text is None else f"[{json.dumps(key)},{text}]\n").encode()
+
+
+def _write(file: int, data: bytes) -> int:
+    """Write it all, to the disk; its length."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+    os.fdatasync(file)
+    return len(data)
+
+
+def _sync_directory(path: Path) -> None:
+    """A file's new name is on the disk when its directory is."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,12 +1,15 @@
-"""What becomes of a message of ours that is encrypted, or can't be, and of one of theirs that was. Pure."""
+"""For whom is encrypted; what becomes of a message of ours that is, or can't be, and of one of theirs. Pure."""
 
 from __future__ import annotations
 
+import enum
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 from xml.sax.saxutils import unescape
 
+from xmppbus.people.addresses import bare_jid, domain_of
 from xmppbus.xmpp.stanzas import element_text
 
 ENCRYPTED = "{eu.siacs.conversations.axolotl}encrypted"
@@ -19,9 +22,30 @@ _SAYS_SO = b"<encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversation
 _FALLBACK = b"This message is encrypted with OMEMO; your client does not show such messages."
 """XEP-0384 0.3 §4.5 wants a body for clients that don't know what the rest is."""
 NOTICE = (
-    "There is an encrypted message for you, but it could not be encrypted for any of your devices ({}), and is not "
-    "sent without. Open a client with OMEMO, then ask me with `last`."
+    "An encrypted message waits for you: it could not be encrypted for any of your devices ({}), and is not sent "
+    "without. Open a client with OMEMO, then ask me with `last`."
 )
+
+
+class Wanted(enum.StrEnum):
+    """What the config wants for a recipient."""
+
+    REQUIRED = "required"  # nothing is said to them without
+    POSSIBLE = "possible"  # where they can read it, and from then on never without
+    NEVER = "never"
+
+
+class Recipients:
+    """For whom is encrypted, as `bot.omemo` says it: for everybody, or by bare JID, else by domain, else never."""
+
+    def __init__(self, given: bool | Mapping[str, str]) -> None:
+        named = {} if isinstance(given, bool) else given
+        self._named = {bare_jid(name): Wanted(each) for name, each in named.items()}
+        self._others = Wanted.POSSIBLE if given is True else Wanted.NEVER
+
+    def of(self, jid: str) -> Wanted:
+        """For a bare JID, as the server stamped it."""
+        return self._named.get(jid) or self._named.get(domain_of(jid), self._others)
 
 
 class Stanza(NamedTuple):
