@@ -153,7 +153,7 @@ def _deliverers(
         audience,
         house.ledger,
         budget=budget,
-        is_room=is_room,
+        room=lambda _: None,
         folded=people.folded,
         zone=UTC,
         clock=clock,

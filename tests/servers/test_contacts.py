@@ -211,7 +211,7 @@ async def test_an_account_is_a_bot_too(server: Server, tmp_path: Path) -> None:
             await romeo.until(lambda: bool(messages(romeo, jid)), SOON)
             assert [(each.body, each.sender) for each in heard] == [("help", romeo.jid)]
             assert child(messages(romeo, jid)[0], "received") is not None
-            await asyncio.wait_for(talk.fence(), SOON)
+            await asyncio.wait_for(talk.fence(talk.session), SOON)
             await asyncio.wait_for(talk.fence(talk.send(b"<message to='x@localhost'/>")), SOON)
         romeo.stanzas.clear()
         async with talking(server, tmp_path, account=jid, bot=BotOptions(title="the bus")) as talk:

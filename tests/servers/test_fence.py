@@ -59,9 +59,9 @@ async def test_one_ping_serves_all_who_wrote_before_it(server: Server, tmp_path:
     """A hundred wait, two pings go: one for who came first, one for those who came while it was on its way."""
     async with await person(server) as romeo, talking(server, tmp_path) as talk:
         write(talk, bare(romeo), "first")
-        await asyncio.gather(*(talk.fence() for _ in range(100)))
+        await asyncio.gather(*(talk.fence(talk.session) for _ in range(100)))
         assert talk._fence.pings == 1
-        await asyncio.wait_for(talk.fence(), SOON)
+        await asyncio.wait_for(talk.fence(talk.session), SOON)
         assert talk._fence.pings == 1, "nothing was written since"
 
 
@@ -74,7 +74,7 @@ async def test_a_fence_of_an_ended_session_is_never_answered(server: Server, tmp
     ):
         proxy.to_server.black_hole = True
         session = write(talk, bare(romeo), "lost")
-        waiting = [asyncio.create_task(talk.fence(session)), asyncio.create_task(talk.fence())]
+        waiting = [asyncio.create_task(talk.fence(session)), asyncio.create_task(talk.fence(talk.session))]
         await until(lambda: talk._fence.pings, SOON, "the ping")
         proxy.reset()
         proxy.heal()
@@ -87,7 +87,7 @@ async def test_a_fence_of_an_ended_session_is_never_answered(server: Server, tmp
         with pytest.raises(NoAnswer):
             talk.send(b"<presence/>", session)
         write(talk, bare(romeo), "after")
-        await asyncio.wait_for(talk.fence(), SOON)
+        await asyncio.wait_for(talk.fence(talk.session), SOON)
         await romeo.until(lambda: bool(messages(romeo)), SOON)
         assert texts(messages(romeo), "body") == ["after"]
 
@@ -113,7 +113,7 @@ async def test_who_writes_faster_than_the_server_reads_waits(server: Server, tmp
         proxy.heal()
         await asyncio.wait_for(writing, SOON)
         assert stopped < written == 600
-        await asyncio.wait_for(talk.fence(), SOON)
+        await asyncio.wait_for(talk.fence(talk.session), SOON)
         assert talk._fence.unacknowledged == 0
 
 
@@ -128,7 +128,7 @@ async def test_what_nobody_holds_back_is_bounded_all_the_same(
             write(talk, f"nobody@{server.domain}", *["x" * 9_000] * 100)
         assert talk._fence.unacknowledged < 110_000
         proxy.heal()
-        await asyncio.wait_for(talk.fence(), SOON)
+        await asyncio.wait_for(talk.fence(talk.session), SOON)
         write(talk, f"nobody@{server.domain}", "x")
 
 
@@ -141,6 +141,6 @@ async def test_a_server_that_never_answers_leaves_nobody_waiting(
     async with Proxy(server.component_port) as proxy, talking(server, tmp_path, port=proxy.port) as talk:
         proxy.to_server.black_hole = True
         write(talk, f"nobody@{server.domain}", *["x" * 9_000] * (limits.TALK_BYTES // 9_000 + 1))
-        for waiting in (talk.fence(), talk.room()):
+        for waiting in (talk.fence(talk.session), talk.room()):
             with pytest.raises(NoAnswer):
                 await asyncio.wait_for(waiting, SOON)

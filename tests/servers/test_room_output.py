@@ -203,7 +203,7 @@ async def test_a_room_that_has_silently_lost_us_is_entered_again(
         bot.stream.hooks.presences.remove(bot.rooms._presence)
         bot.talk.send(muc.leave(ops, "bot", sender=bot.talk.full()))
         await owner.stream.until(lambda: not owner.sees(ops, "bot"))
-        await bot.talk.fence()
+        await bot.talk.fence(bot.talk.session)
         bot.stream.hooks.presences.append(bot.rooms._presence)
         assert bot.state(ops) is standing.State.IN
         one = await house.accept(summary="said all the same")

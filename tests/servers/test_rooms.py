@@ -275,7 +275,7 @@ async def test_a_room_that_has_silently_lost_us_is_noticed(
         bot.stream.hooks.presences.remove(bot.rooms._presence)
         bot.talk.send(muc.leave(ops, "bot", sender=bot.talk.full()))
         await owner.stream.until(lambda: not owner.sees(ops, "bot"))
-        await bot.talk.fence()
+        await bot.talk.fence(bot.talk.session)
         bot.stream.hooks.presences.append(bot.rooms._presence)
         await owner.stream.until(lambda: owner.sees(ops, "bot"))
         await bot.until(ops, State.IN)

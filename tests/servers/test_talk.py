@@ -102,7 +102,7 @@ async def test_errors_and_reflections_are_never_answered(server: Server, tmp_pat
         romeo.write(f"<message to='{BOT}' type='chat'><sent xmlns='urn:xmpp:carbons:2'>{forwarded}</sent></message>")
         romeo.write(f"<message to='{BOT}' type='chat'><body>see</body>{forwarded}</message>")
         talk.send(f"<message from='x@bus.localhost' to='{BOT}' type='chat' id='o'>{ask}</message>".encode())
-        await talk.fence()
+        await talk.fence(talk.session)
         await settled(romeo)
         assert [(each.kind, each.id, each.condition) for each in heard] == [("error", "e1", "gone")]
         assert not messages(romeo)

@@ -19,6 +19,7 @@ from xmppbus.outputs.chat import stopped
 from xmppbus.outputs.digesting import Digesting
 from xmppbus.outputs.handing import HandingOver
 from xmppbus.outputs.known import Folded, Known, look_up
+from xmppbus.outputs.room import Room
 from xmppbus.outputs.speaking import LastMessages, Speaking
 from xmppbus.outputs.wording import Wording
 from xmppbus.people.audience import DIGEST, Audience
@@ -45,19 +46,19 @@ class Digest:
         ledger: Ledger,
         *,
         budget: Budget,
-        is_room: Callable[[str], bool],
+        room: Callable[[str], Room | None],
         folded: Folded,
         zone: tzinfo,
         clock: Clock,
         last: LastMessages | None = None,
     ) -> None:
-        """`last` is that of the output `chat`."""
+        """`room` is what tells a place, if that is a room. `last` is that of the output `chat`."""
         self._talk = talk
         self._journal = journal
         self._people = people
         self._audience = audience
         self._budget = budget
-        self._is_room = is_room
+        self._room = room
         self._folded = folded
         self._zone = zone
         self._clock = clock
@@ -98,19 +99,34 @@ class Digest:
         since = await self._since(runs)
         now = self._clock()
         due: list[Run] = []
-        for run in runs:
-            why = self._why_not(run, known, since.get(run.place, now), now)
-            if why is None:
-                due.append(run)
-            else:
-                yield run, stopped(run, why)
-        if not due:
-            return
-        wording = Wording(self._talk, self._zone, now)
-        speaking = Speaking(known, wording, now, self._last)
-        digesting = Digesting(known, wording, speaking, self._audience, is_room=self._is_room, now=now)
-        async for result in self._handing.hand_over((run, digesting.letters(run)) for run in due):
-            yield result
+        rooms: list[asyncio.Task[tuple[Run, list[Outcome]]]] = []
+        try:
+            for run in runs:
+                why = self._why_not(run, known, since.get(run.place, now), now)
+                room = self._room(run.place)
+                if why is not None:
+                    yield run, stopped(run, why)
+                elif room is None:
+                    due.append(run)
+                else:
+                    rooms.append(asyncio.create_task(self._tell_room(room, run, known, now), name="digest of a room"))
+            wording = Wording(self._talk, self._zone, now)
+            speaking = Speaking(known, wording, now, self._last)
+            digesting = Digesting(known, wording, speaking, self._audience, is_room=False, now=now)
+            async for result in self._handing.hand_over((run, digesting.letters(run)) for run in due):
+                yield result
+            for told in asyncio.as_completed(rooms):
+                yield await told
+        finally:
+            for each in rooms:
+                each.cancel()
+
+    async def _tell_room(self, room: Room, run: Run, known: Known, now: datetime) -> tuple[Run, list[Outcome]]:
+        """In a room the yes is that it comes back, so each is told by itself."""
+        wording = room.wording(now)
+        speaking = Speaking(known, wording, now, room.last)
+        digesting = Digesting(known, wording, speaking, self._audience, is_room=True, now=now)
+        return run, await room.tell(run.place, digesting.letters(run))
 
     # --- holding ------------------------------------------------------------------------------------------------------
 
@@ -124,6 +140,9 @@ class Digest:
             seconds = (hold.until - now).total_seconds() if hold.until else limits.HELD_SECONDS
             # What comes meanwhile may be due sooner, and nobody says so.
             return Outcome(Verdict.STOPPED, HELD, hold.why, min(seconds, limits.HELD_SECONDS))
+        room = self._room(jid)
+        if room is not None and (why := room.why_not(jid)):
+            return why
         if not self._budget.take(jid, now):
             return Outcome(Verdict.STOPPED, HELD, "budget", self._budget.seconds(jid, now))
         return None
@@ -156,7 +175,7 @@ class Digest:
 
     def _is_heard(self, jid: str, each: Delivery, incident: Incident | None, known: Known, now: datetime) -> bool:
         """Whether anybody would notice it: what is not told, or mends what is there, makes nothing due."""
-        if incident is not None and known.has_copy(jid, incident):
+        if incident is not None and known.has_copy(jid, incident) and self._room(jid) is None:
             return False
         return self._audience.is_wanted(Target(DIGEST, jid), each.event, incident) and not self._audience.muted(
             jid, each.event, incident, now

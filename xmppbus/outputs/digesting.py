@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from xmppbus.journal import DELIVERED, Delivery, Outcome, Run, Verdict
@@ -27,7 +27,7 @@ class Digesting:
         speaking: Speaking,
         audience: Audience,
         *,
-        is_room: Callable[[str], bool],
+        is_room: bool,
         now: datetime,
     ) -> None:
         self._known = known
@@ -39,7 +39,7 @@ class Digesting:
 
     def letters(self, run: Run) -> Iterator[Letter]:
         """One for each delivery, in order. The digest is in that of the first event it tells of."""
-        jid, is_room = run.place, self._is_room(run.place)
+        jid = run.place
         letters = {each.id: Letter() for each in run.deliveries}
         newest = {key: each for each in run.deliveries if (key := key_of(each.event))}
         told: list[Delivery] = []
@@ -48,15 +48,20 @@ class Digesting:
             incident = self._known.incidents.get(key) if key else None
             if expires := expiry(each.event, self._now):
                 letters[each.id] = Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
-            elif is_retraction(each.event) or (incident and self._known.has_copy(jid, incident)):
-                if not is_room and newest.get(key, each) is each:
+            elif is_retraction(each.event) or (incident and self._is_mended(jid, incident)):
+                if newest.get(key, each) is each:
                     letters[each.id] = self._speaking.letter(jid, each)
             elif self._is_wanted(jid, each, incident):
                 told.append(each)
         if told:
-            letter = self._one(jid, told) or self._several(jid, told, is_room=is_room)
+            letter = self._one(jid, told) or self._several(jid, told)
             letters[told[0].id] = letter
         yield from letters.values()
+
+    def _is_mended(self, jid: str, incident: Incident) -> bool:
+        """Whether what the JID has of it is corrected. In a room that is seldom the last message, and so a change would
+        be one more message: it is told with the others."""
+        return not self._is_room and self._known.has_copy(jid, incident)
 
     def _is_wanted(self, jid: str, each: Delivery, incident: Incident | None) -> bool:
         """Long after it was sent here, somebody may have unsubscribed or muted it."""
@@ -67,7 +72,7 @@ class Digesting:
     def _one(self, jid: str, told: Sequence[Delivery]) -> Letter | None:
         """If it is all about one thing, that is told as it would have been at once."""
         about = {key_of(each.event) or each.item_id for each in told}
-        if len(about) > 1 or self._is_room(jid):
+        if len(about) > 1:
             return None
         letter = self._speaking.letter(jid, told[-1])
         if not letter.messages:
@@ -76,13 +81,13 @@ class Digesting:
         also = tuple(first._replace(sequence=each.sequence) for each in told[:-1])
         return letter._replace(messages=(*letter.messages, *also))
 
-    def _several(self, jid: str, told: Sequence[Delivery], *, is_room: bool) -> Letter:
+    def _several(self, jid: str, told: Sequence[Delivery]) -> Letter:
         revision = -1 - revision_of(
             told[0]
         )  # a digest has an id of its own beside what else is told of its first event
         made = message_id(told[0].item_id, jid, revision)
         text = digest_text([each.event for each in told], self._known.incidents)
-        stanza = self._wording.digest(jid, made, text, is_room=is_room)
+        stanza = self._wording.digest(jid, made, text, is_room=self._is_room)
         self._speaking.sent(jid)
         messages = tuple(Message(made, each.sequence, jid, revision, "", self._now) for each in told)
         return Letter(DELIVERED, (stanza,), messages)

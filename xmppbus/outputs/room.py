@@ -7,8 +7,8 @@ as long as it is the last one; else it is told anew, and only what matters (XEP-
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
@@ -29,7 +29,7 @@ from xmppbus.people.texts import noted, retraction_text
 from xmppbus.route import Target
 from xmppbus.xmpp import muc
 from xmppbus.xmpp.messages import CORRECT, Message, retraction
-from xmppbus.xmpp.reflections import Said
+from xmppbus.xmpp.reflections import Names, Said
 from xmppbus.xmpp.replies import NoAnswer
 from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.standing import State
@@ -53,17 +53,20 @@ class _Flight(NamedTuple):
 class _RoomWording(Wording):
     """The same words for everybody in a room: from one occupant, with no receipts, which a crowd would send."""
 
-    def __init__(self, talk: Talk, zone: tzinfo, now: datetime, note: Note, room_ids: Mapping[str, str]) -> None:
-        """`room_ids` are the ids that rooms gave to messages of ours: what a retraction names there (XEP-0424 §4)."""
+    def __init__(self, talk: Talk, zone: tzinfo, now: datetime, note: Note, names: Names) -> None:
+        """`names` are what a retraction names there (XEP-0424 §4)."""
         super().__init__(talk, zone, now, note)
-        self._room_ids = room_ids
+        self._names = names
+
+    def corrects(self, jid: str) -> bool:  # noqa: ARG002  # as `Wording` has it
+        """Nobody knows the clients of everybody there; a correction reads well where it is not shown as one."""
+        return True
 
     def stanza(self, saying: Saying, jid: str, made: str, delivery: Delivery, incident: Incident | None) -> bytes:
         """As `Wording` says."""
         sender = self._talk.full()
         if saying.shape is Shape.RETRACTION:
-            retracts = self._room_ids.get(saying.retracts, saying.retracts)
-            body = retraction_text()
+            retracts, body = self._names.given(saying.retracts), retraction_text()
             return retraction(to=jid, sender=sender, message_id=made, retracts=retracts, body=body, kind="groupchat")
         note = "" if saying.replaces else self._note(delivery.sequence, jid)
         text = noted(self._text(saying, delivery, incident), note)
@@ -97,7 +100,6 @@ class Room:
         self._note = note
         self._ours: set[str] = set()  # ids of messages that this output has on their way
         self._open: dict[str, int] = {}  # room -> the session in which it took what we said
-        self._room_ids: OrderedDict[str, str] = OrderedDict()
         self.last = LastMessages()
         rooms.on_change.append(self._changed)
         rooms.on_own.append(self._came_back)
@@ -128,15 +130,14 @@ class Room:
 
     async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """As `interfaces.Output` says. A few are on their way at once, and never two about one incident."""
-        if why := self._why_not(place):
+        if why := self.why_not(place):
             yield why
             for _ in deliveries[1:]:
                 yield UNSENT
             return
         known = await look_up([Run(0, ROOM, place, tuple(deliveries))], self._journal, self._people, self._folded)
         now = self._clock()
-        wording = _RoomWording(self._talk, self._zone, now, self._note, self._room_ids)
-        speaking = Speaking(known, wording, now, self.last)
+        speaking = Speaking(known, self.wording(now), now, self.last)
         flying: deque[_Flight] = deque()
         stopped = False
         try:
@@ -158,7 +159,25 @@ class Room:
             for flight in flying:
                 self._give_up(flight)
 
-    def _why_not(self, room: str) -> Outcome | None:
+    async def tell(self, place: str, letters: Iterable[Letter]) -> list[Outcome]:
+        """Say what was gathered for a room, in letters that are made already; one outcome each, in order."""
+        flying = deque(self._start(place, "", each) for each in letters)
+        outcomes: list[Outcome] = []
+        stopped = False
+        try:
+            while flying:
+                outcomes.append(await self._land(place, flying.popleft(), stopped=stopped))
+                stopped = stopped or outcomes[-1].verdict not in GOES_ON
+        finally:
+            for flight in flying:
+                self._give_up(flight)
+        return outcomes
+
+    def wording(self, now: datetime) -> Wording:
+        """What is said in rooms, for one batch."""
+        return _RoomWording(self._talk, self._zone, now, self._note, self._rooms.names)
+
+    def why_not(self, room: str) -> Outcome | None:
         """Why nothing can be said there now. Whatever ends it wakes the place."""
         if suspended := self._audience.person(room).suspended:
             return Outcome(Verdict.STOPPED, HELD, suspended, limits.SUSPENDED_SECONDS)
@@ -218,7 +237,7 @@ class Room:
             return Outcome(Verdict.UNKNOWN, name)
         if name in _NOT_THERE:
             lost = Outcome(Verdict.STOPPED, "recipient-unavailable", "the room has lost us; it is entered again")
-            return self._why_not(room) or lost
+            return self.why_not(room) or lost
         if name == "forbidden":
             text = "the bot has no voice in the room; a moderator can give it one"
             return Outcome(Verdict.STOPPED, name, text, limits.ROOM_REFUSED_SECONDS)
@@ -241,10 +260,6 @@ class Room:
 
     def _came_back(self, room: str, stanza: Element) -> None:
         made = stanza.get("id", "")
-        if given := muc.stanza_id(stanza, room):
-            self._room_ids[made] = given
-            if len(self._room_ids) > limits.LAST_MESSAGES:
-                self._room_ids.popitem(last=False)
         is_correction = stanza.find(f"{{{CORRECT}}}replace") is not None
         if made not in self._ours and muc.has_body(stanza) and not is_correction:
             self.last.sent(room, made)  # an answer of the bot's, say

@@ -54,7 +54,8 @@ class Line(NamedTuple):
     full: str  # presence is of a resource
     send: Callable[[bytes], object]
     room: Callable[[], Awaitable[None]]
-    fence: Callable[[], Awaitable[None]]
+    fence: Callable[[int], Awaitable[None]]
+    session: Callable[[], int]
     extra: Callable[[], str]  # what goes along with our presence
     may: Callable[[str], bool]  # whether that bare JID is dealt with at all
     roster: Callable[[], Awaitable[Element]] | None = None  # client mode: ask the server for it
@@ -104,8 +105,9 @@ class Contacts:
             await asyncio.wait(tasks)
         try:
             async with asyncio.timeout(limits.CLOSE_SECONDS):
+                session = self._line.session()
                 await self._broadcast(gone=True)
-                await self._line.fence()
+                await self._line.fence(session)
         except (NoAnswer, TimeoutError):
             pass  # there is no session any more, or the server does not read: they will see it by themselves
 

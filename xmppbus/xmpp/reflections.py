@@ -1,9 +1,10 @@
 """What was said in rooms and has not come back yet. A room sends everybody's messages to everybody, to their sender
-too (XEP-0045 §7.4): that is its yes. Its no is an error with the message's id."""
+too (XEP-0045 §7.4): that is its yes. Its no is an error with the message's id. And what rooms call it then."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -59,3 +60,36 @@ class Reflections:
         if not future.done():
             future.set_result(said)
         return True
+
+
+class Names:
+    """What rooms call our messages (XEP-0359 §3): so they are named there in replies, reactions and retractions. In
+    memory, and bounded: of those that are forgotten only our own name is known."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._given: OrderedDict[str, tuple[str, str]] = OrderedDict()  # our name -> room, its name
+        self._ours: dict[tuple[str, str], str] = {}
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def learn(self, room: str, made: str, given: str) -> None:
+        """A message of ours has come back with a name of the room's."""
+        self._forget(made)
+        self._given[made] = (room, given)
+        self._ours[room, given] = made
+        if len(self._given) > self._most:
+            self._forget(next(iter(self._given)))
+
+    def given(self, made: str) -> str:
+        """The room's name of our message, or ours if it gave none."""
+        return self._given.get(made, ("", made))[1]
+
+    def ours(self, room: str, name: str) -> str:
+        """Our name of what is called that in the room; the name itself if it is none that the room gave."""
+        return self._ours.get((room, name), name)
+
+    def _forget(self, made: str) -> None:
+        room, given = self._given.pop(made, ("", ""))
+        self._ours.pop((room, given), None)

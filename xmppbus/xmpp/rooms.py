@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from xml.etree.ElementTree import Element
 
 from xmppbus import limits
@@ -25,7 +25,7 @@ from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.invitations import Invitations
 from xmppbus.xmpp.messages import Heard
 from xmppbus.xmpp.occupancy import Crowd, Occupancy, Occupant, Shared, Wanted
-from xmppbus.xmpp.reflections import LOST, Reflections, Said
+from xmppbus.xmpp.reflections import LOST, Names, Reflections, Said
 from xmppbus.xmpp.replies import NoAnswer, error_of, local_name
 from xmppbus.xmpp.standing import Standing, State
 from xmppbus.xmpp.talk import Talk
@@ -34,6 +34,17 @@ log = logging.getLogger("xmppbus.xmpp")
 
 _PUT_OUT = frozenset({"not-acceptable", "item-not-found", "gone", "recipient-unavailable"})
 """What a room answers to a message of somebody who is not in it (§7.4), or of whom it knows nothing any more."""
+
+
+class Listed(NamedTuple):
+    """How it stands with one room."""
+
+    jid: str
+    why: str  # it is in the config, a route names it, or we were asked in
+    standing: Standing
+    nick: str  # ours; empty while we are not in it
+    seconds: float  # until it is tried again
+    occupants: int  # that are known, we among them
 
 
 class Rooms:
@@ -62,6 +73,7 @@ class Rooms:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_open = False
         self._reflections = Reflections(limits.ROOM_UNREFLECTED)
+        self.names = Names(limits.LAST_MESSAGES)
         turns = asyncio.Semaphore(limits.ROOM_JOINS_AT_ONCE)
         self._shared = Shared(stream, talk, tuple(owners), turns, dice, Crowd(), self._changed)
         self.invitations = Invitations(talk, self, is_owner)
@@ -143,25 +155,38 @@ class Rooms:
         """Whether it is what we said ourselves."""
         return heard.kind == "groupchat" and bool(heard.nick) and heard.nick == self.nick(heard.bare)
 
+    def listed(self) -> list[Listed]:
+        """All of them."""
+        now = asyncio.get_running_loop().time()
+        return [
+            Listed(
+                jid,
+                each.wanted.why,
+                each.standing,
+                each.nick if each.is_in else "",
+                max(0.0, each.due - now),
+                len(each.occupants),
+            )
+            for jid, each in self._rooms.items()
+        ]
+
     def status(self) -> dict[str, Any]:
         """What `xmppbus status` shows."""
-        now = asyncio.get_running_loop().time()
-        standings = {jid: each.standing for jid, each in self._rooms.items()}
-        counts = Counter(str(each.state) for each in standings.values())
+        listed = self.listed()
         troubles = [
             {
-                "room": jid,
-                "state": str(standing.state),
-                "reason": standing.words,
-                "seconds": round(max(0.0, self._rooms[jid].due - now)),
+                "room": each.jid,
+                "state": str(each.standing.state),
+                "reason": each.standing.words,
+                "seconds": round(each.seconds),
             }
-            for jid, standing in standings.items()
-            if standing.state is not State.IN
+            for each in listed
+            if each.standing.state is not State.IN
         ]
-        renamed = {jid: each.nick for jid, each in self._rooms.items() if each.is_in and each.nick != each.wanted.nick}
+        renamed = {each.jid: each.nick for each in listed if each.nick not in ("", self._rooms[each.jid].wanted.nick)}
         return {
             "rooms": len(self._rooms),
-            "states": dict(counts),
+            "states": dict(Counter(str(each.standing.state) for each in listed)),
             "occupants": self._shared.crowd.count,
             "not_in": troubles[: limits.ROOMS_LISTED],
             "renamed": dict(list(renamed.items())[: limits.ROOMS_LISTED]),
@@ -259,6 +284,8 @@ class Rooms:
             elif codes & muc.HIDDEN:
                 found.hides()
         elif found.is_in and nick == found.nick:
+            if given := muc.stanza_id(stanza, room):
+                self.names.learn(room, stanza.get("id", ""), given)
             for listener in self.on_own:
                 listener(room, stanza)
             self._reflections.reflected(room, muc.names_of(stanza))

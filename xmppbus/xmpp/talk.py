@@ -92,6 +92,7 @@ class Talk:
             send=self.send,
             room=self.room,
             fence=self.fence,
+            session=lambda: self._stream.session,
             extra=lambda: self.profile.presence,
             may=self._may,
             roster=None if self.is_component else roster,
@@ -183,14 +184,14 @@ class Talk:
         """Return when the server keeps up with what is written. Raises `NoAnswer` when it does not."""
         await self._fence.room()
 
-    async def fence(self, session: int | None = None) -> None:
+    async def fence(self, session: int) -> None:
         """Return when everything written so far is with the server: in the recipients' sessions, in offline storage,
         or on its way to their servers.
 
-        `session` is the one in which it was written; without it, the present one. Raises `NoAnswer` when that is over
-        or the server does not answer: then nobody knows.
+        `session` is the one in which it was written, as `send` says. Raises `NoAnswer` when that is over or the server
+        does not answer: then nobody knows.
         """
-        await self._fence.wait(self._stream.session if session is None else session)
+        await self._fence.wait(session)
 
     async def _ping(self) -> Element:
         # A component pings itself: the server hands the request back, in order. For an account its server answers.
