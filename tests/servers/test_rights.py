@@ -6,6 +6,7 @@ What is expected is a table of the tests' own (`tests.support.rights`); the firs
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -90,44 +91,44 @@ def verdict(text: str) -> str:
 async def test_every_command_by_everybody_in_a_chat(server: Server, tmp_path: Path) -> None:
     """Typed to the bot."""
     wrong: dict[Cell, object] = {}
-    async with everybody(server, tmp_path) as all_of_them:
-        traces = all_of_them.traces
-        for affiliation, person in all_of_them.people.items():
+    async with everybody(server, tmp_path) as scene:
+
+        async def row(affiliation: str, person: Person) -> None:
             for command in ACTIONS:
                 mark = uuid4().hex
-                fields = await traces.prepare(command, mark, person.jid)
-                person.say(typed(command, fields))
+                person.say(typed(command, await scene.traces.prepare(command, mark, person.jid)))
                 if affiliation == "outcast":
                     await refused_by_all(person)
                     said = "silent"
                 else:
                     said = verdict((await person.hear()).body)
-                note(wrong, (command, affiliation), said, await traces.done(command, mark, person.jid))
-                await traces.clean(person.jid)
+                note(wrong, (command, affiliation), said, await scene.traces.done(command, mark, person.jid))
+                await scene.traces.clean(person.jid)
             left = await person.nothing_more()
             assert not left, left
+
+        await asyncio.gather(*(row(*each) for each in scene.people.items()))
     assert not wrong
 
 
 async def test_every_command_by_everybody_as_a_form(server: Server, tmp_path: Path) -> None:
     """Ad-hoc commands: what is not even listed is not done either when it is asked for by name."""
     wrong: dict[Cell, object] = {}
-    async with everybody(server, tmp_path) as all_of_them:
-        traces = all_of_them.traces
-        for affiliation, person in all_of_them.people.items():
-            listed = await commands_listed(person)
-            assert listed == {each for each in ACTIONS if expected(each, affiliation) == "done" and each != "more"}, (
-                affiliation
-            )
+    async with everybody(server, tmp_path) as scene:
+
+        async def row(affiliation: str, person: Person) -> None:
+            may = {each for each in ACTIONS if expected(each, affiliation) == "done" and each != "more"}
+            assert await commands_listed(person) == may, affiliation
             for command in ACTIONS:
                 mark = uuid4().hex
-                fields = await traces.prepare(command, mark, person.jid)
-                said = await executed(person, command, fields)
+                said = await executed(person, command, await scene.traces.prepare(command, mark, person.jid))
                 if command == "more" and affiliation != "outcast":  # it is for chats alone
                     assert said == "item-not-found"
                 else:
-                    note(wrong, (command, affiliation), said, await traces.done(command, mark, person.jid))
-                await traces.clean(person.jid)
+                    note(wrong, (command, affiliation), said, await scene.traces.done(command, mark, person.jid))
+                await scene.traces.clean(person.jid)
+
+        await asyncio.gather(*(row(*each) for each in scene.people.items()))
     assert not wrong
 
 
@@ -155,12 +156,14 @@ async def commands_listed(person: Person) -> set[str]:
     return {each.get("node", "") for each in answer.element.iter("{http://jabber.org/protocol/disco#items}item")}
 
 
-async def executed(person: Person, command: str, fields: Mapping[str, str]) -> str:
+async def executed(person: Person, command: str, fields: Mapping[str, str], to: str = "") -> str:
     """`done`, `refused`, `silent`, or the condition of another error; the form is sent along at once."""
     inner = "".join(f"<field var='{name}'><value>{value}</value></field>" for name, value in fields.items())
     form = f"<x xmlns='{DATA}' type='submit'>{inner}</x>"
     try:
-        await person.stream.iq("set", person.bot, f"<command xmlns='{COMMANDS}' node='{command}'>{form}</command>")
+        await person.stream.iq(
+            "set", to or person.bot, f"<command xmlns='{COMMANDS}' node='{command}'>{form}</command>"
+        )
     except RawError as error:
         return {"forbidden": "refused", "service-unavailable": "silent"}.get(error.condition, error.condition)
     return "done"

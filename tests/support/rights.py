@@ -93,9 +93,12 @@ def expected(command: str, affiliation: str) -> str:
     return "done" if affiliation in RIGHTS[ACTIONS[command]] else "refused"
 
 
-def leaves_a_trace(command: str, affiliation: str) -> bool:
-    """Whether it is done: a stranger may ask for a subscription, and gets none."""
-    return affiliation in RIGHTS["subscribe" if command == "subscribe" else ACTIONS[command]]
+def leaves_a_trace(command: str, affiliation: str, place: str = "chat") -> bool:
+    """Whether it is done: a stranger may ask for a subscription, and gets none; he may end his own, but not a room's;
+    and where a room hides who he is he has none."""
+    concerns_others = command == "unsubscribe" and place in ("room", "hidden")
+    action = "subscribe" if command == "subscribe" or concerns_others else ACTIONS[command]
+    return affiliation in RIGHTS[action]
 
 
 class Spot(NamedTuple):

@@ -84,7 +84,9 @@ async def _wish(desk: Desk, asker: Asker, wanted: Subscription) -> Answer:
 
 
 async def unsubscribe(desk: Desk, asker: Asker, values: Values) -> Answer:
-    """No longer: one pattern, or everything."""
+    """No longer: one pattern, or everything. In a room that is for those who may subscribe: it concerns everybody."""
+    if asker.place is Place.ROOM and not desk.may(asker, Action.SUBSCRIBE):
+        return Answer(_("Only who is known here may end what a room hears of."), failed=True)
     owner, pattern = asker.subscriber, values["pattern"]
     mine = desk.audience.interests.of(owner)
     if not mine:
