@@ -90,6 +90,7 @@ class House:
             "since": self.started.isoformat(),
             "notices": list(self.notices),
             "xmpp": dict(self.xmpp.status()) if self.xmpp else None,
+            "encryption": self.talk.encryption.status() if self.talk and self.talk.encryption else None,
             "inputs": {name: dict(each.status()) for name, each in self.inputs.items()},
             "outputs": {name: self._output(name) | waiting.get(name, {"waiting": 0}) for name in sorted(names)},
             "stopped": stopped,

@@ -72,7 +72,23 @@ def examine(path: Path | None, environ: Mapping[str, str]) -> Report:
         return Report(config, daemon=daemon, verdicts=(Verdict(Level.GOOD, "server", text),))
     if daemon is not None:
         return Report(config, daemon=daemon, verdicts=tuple(_of_daemon(daemon)))
+    if unusable := _unusable_keys(config):
+        return Report(errors=(unusable,))
     return Report(config, verdicts=tuple(_of_server(config)))
+
+
+def _unusable_keys(config: Config) -> str:
+    """What the daemon would not start with."""
+    if config.options.bot is None or not config.options.bot.omemo:
+        return ""
+    from xmppbus.outputs.chat_plane import OMEMO_FILE
+    from xmppbus.xmpp.omemo_store import check_keys
+
+    try:
+        check_keys(config.journal_path.with_name(OMEMO_FILE))
+    except ConfigInvalid as error:
+        return str(error)
+    return ""
 
 
 def daemon_status(path: Path) -> dict[str, Any] | None:
@@ -106,7 +122,10 @@ def _of_server(config: Config) -> list[Verdict]:
 
     xmpp = config.options.xmpp
     assert xmpp  # noqa: S101  # for the type checker: a local bus has no server
-    findings = asyncio.run(diagnose(xmpp, secret_of(config), config.options.nodes))
+    bot = config.options.bot
+    encrypts, jid = bot is not None and bool(bot.omemo), f"{bot.name if bot else ''}@{xmpp.jid}"
+    nodes = config.options.nodes
+    findings = asyncio.run(diagnose(xmpp, secret_of(config), nodes, bot=jid, encrypts=encrypts))
     most = max((node.max_items for node in config.options.nodes), default=0)
     facts = Facts.of(xmpp, max(most, 256))
     return [_verdict(finding, facts) for finding in findings]
@@ -117,6 +136,17 @@ def _verdict(finding: Finding, facts: Facts) -> Verdict:
     paste = {} if finding.missing is None else advice(Missing(finding.missing), facts)
     by_place = {f"{server}: {FILES[server]}": lines for server, lines in paste.items()}
     return Verdict(Level(finding.level), finding.about, finding.text, by_place)
+
+
+def _encryption(daemon: Mapping[str, Any]) -> list[Verdict]:
+    encryption = daemon.get("encryption")
+    if not encryption:
+        return []
+    if encryption.get("state") != "up":
+        reason = encryption.get("reason") or "the bot's keys are not published yet"
+        return [Verdict(Level.DOUBT, "encryption", f"nothing is encrypted (OMEMO): {reason}")]
+    text = f"the bot encrypts (OMEMO); its fingerprint is {encryption.get('fingerprint')}"
+    return [Verdict(Level.GOOD, "encryption", text)]
 
 
 def _of_daemon(daemon: Mapping[str, Any]) -> list[Verdict]:
@@ -130,7 +160,7 @@ def _of_daemon(daemon: Mapping[str, Any]) -> list[Verdict]:
     text = f"a daemon runs on this socket and holds the stream, which is {stream.get('state')}{reason}"
     if connected:
         text += "; the server was not tried beside it"
-    found = [Verdict(Level.GOOD if connected else Level.BAD, "daemon", text)]
+    found = [Verdict(Level.GOOD if connected else Level.BAD, "daemon", text), *_encryption(daemon)]
     for stop in daemon.get("stopped", ()):
         text = f"{stop['output']}:{stop['place']} is stopped: {stop['condition']}; `xmppbus status` says more"
         found.append(Verdict(Level.BAD, "place", text))

@@ -60,6 +60,9 @@ def _lines(desk: Desk, found: Mapping[str, Any]) -> Iterator[str]:
     if found["xmpp"]:
         yield ""
         yield from _stream(desk, found["xmpp"], now)
+    if found["encryption"]:
+        yield ""
+        yield from _part(desk, "encryption", found["encryption"])
     yield ""
     yield from _section(desk, "in", found["inputs"])
     if found["outputs"]:

@@ -48,13 +48,18 @@ class Finding(NamedTuple):
     missing: str | None = None
 
 
-async def diagnose(options: XmppOptions, secret: str, nodes: Sequence[NodeOptions]) -> list[Finding]:
-    """Connect once, and look at everything that publishing needs. Does not raise: what goes wrong is a finding."""
+async def diagnose(
+    options: XmppOptions, secret: str, nodes: Sequence[NodeOptions], *, bot: str = "", encrypts: bool = False
+) -> list[Finding]:
+    """Connect once, and look at everything that publishing needs; if it `encrypts`, at what that needs of the server,
+    too. `bot` is the bot's JID. Does not raise: what goes wrong is a finding."""
     visit = _Visit(options, secret)
     found: list[Finding] = []
     try:
         async with asyncio.timeout(limits.CHECK_SECONDS):
             await _look(visit, nodes, found)
+            if encrypts:
+                found.append(await _keys(visit, bot))
     except Ended as ended:
         found.append(_not_connected(options, ended))
     except NoAnswer:
@@ -183,6 +188,22 @@ async def _service(visit: _Visit) -> Finding:
     if ("pubsub", "service") not in requests.read_identities(info):
         return Finding("bad", "service", f"{visit.service} is there, but is no pubsub service", "service")
     return Finding("good", "service", f"{visit.service} is a pubsub service")
+
+
+async def _keys(visit: _Visit, bot: str) -> Finding:
+    """Where people's clients find the bot's keys (XEP-0384 0.3 §4): an account's in its PEP (XEP-0163 §6)."""
+    if visit.address.is_component:
+        text = f"a component has no PEP: {bot} answers itself whoever asks for its keys, and encrypts (OMEMO)"
+        return Finding("good", "encryption", text)
+    account = visit.address.jid.partition("/")[0]
+    try:
+        info = await visit.ask("get", account, requests.features())
+    except ErrorAnswer as error:
+        return Finding("doubt", "encryption", f"the server does not say whether {account} has PEP: {error}")
+    if ("pubsub", "pep") not in requests.read_identities(info):
+        text = f"the server has no PEP for {account}, where its keys would be: nobody can encrypt for it"
+        return Finding("doubt", "encryption", text)
+    return Finding("good", "encryption", f"{account} has PEP, where its keys are; it encrypts (OMEMO)")
 
 
 async def _make(visit: _Visit, profiles: Sequence[NodeOptions]) -> list[Finding]:

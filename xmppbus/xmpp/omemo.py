@@ -25,7 +25,6 @@ from omemo import DeviceListDownloadFailed, MessageNotForUs, NoEligibleDevices, 
 from omemo.types import DeviceList
 
 from xmppbus import limits
-from xmppbus.errors import ConfigInvalid
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.lanes import Lanes
 from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE, KeyNodes, changed, condition_of
@@ -37,12 +36,6 @@ from xmppbus.xmpp.stanzas import attribute
 from xmppbus.xmpp.talk import Talk
 
 log = logging.getLogger(__name__)
-
-
-_REMEDY = (
-    "Mend that, or move the file away: then the bot has a new device, and people have to compare fingerprints anew "
-    "(docs/howto/encryption.md)"
-)
 
 
 class _Unreadable(Exception):
@@ -81,11 +74,7 @@ class Encryption:
 
     async def __aenter__(self) -> Self:
         """Raises `ConfigInvalid` where the file of keys can't be used."""
-        try:
-            await self._keys.open()
-        except (OSError, ValueError) as error:
-            # Without it nobody knows to whom nothing may be said in plain words.
-            raise ConfigInvalid(f"the keys of `bot.omemo` can't be used: {error}. {_REMEDY}") from error
+        await self._keys.open()
         self._talk.answers.append(self._asked)
         self._stream.hooks.messages.append(self._notified)
         self._stream.hooks.begun.append(self._begun)

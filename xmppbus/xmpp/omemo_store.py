@@ -13,14 +13,39 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from omemo.storage import Just, Maybe, Nothing, Storage, StorageException
 from omemo.types import JSONType
 
 from xmppbus import limits
+from xmppbus.errors import ConfigInvalid
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
+
+_REMEDY = (
+    "Mend that, or move the file away: then the bot has a new device, and people have to compare fingerprints anew "
+    "(docs/howto/encryption.md)"
+)
+
+
+def check_keys(path: Path) -> None:
+    """Raise `ConfigInvalid` for a file of keys that can't be read."""
+    keys = Keys(path)
+    with _unusable():
+        keys.read()
+
+
+@contextlib.contextmanager
+def _unusable() -> Iterator[None]:
+    """What the file of keys is like when it can't be used: `ConfigInvalid`, with what to do about it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        # Without it nobody knows to whom nothing may be said in plain words.
+        raise ConfigInvalid(f"the keys of `bot.omemo` can't be used: {error}. {_REMEDY}") from error
 
 
 class Keys(Storage):
@@ -37,8 +62,9 @@ class Keys(Storage):
         self._turn = threading.Lock()  # whoever waits for a line may be cancelled; the line is written all the same
 
     async def open(self) -> None:
-        """Read what is there. Raises `OSError`, and `ValueError` for a file that is none of ours."""
-        await asyncio.to_thread(self._open)
+        """Read what is there. Raises `ConfigInvalid` where that can't be used."""
+        with _unusable():
+            await asyncio.to_thread(self._open)
 
     async def close(self) -> None:
         """Nothing is written any more."""
@@ -63,9 +89,13 @@ class Keys(Storage):
         except OSError as error:
             raise StorageException(f"{self._path} can't be written: {error.strerror}") from error
 
-    def _open(self) -> None:
+    def read(self) -> None:
+        """What is there. Raises `OSError`, and `ValueError` for a file that is none of ours."""
         if self._path.exists():
-            self._read(self._path.read_bytes())
+            self._parse(self._path.read_bytes())
+
+    def _open(self) -> None:
+        self.read()
         self.is_new = not self._values
         self._write_anew()
 
@@ -75,7 +105,7 @@ class Keys(Storage):
                 os.close(self._file)
                 self._file = -1
 
-    def _read(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         whole, _, _ = data.rpartition(b"\n")  # nobody has gone on after a line that was not written to its end
         for number, line in enumerate(whole.splitlines(), start=1):
             try:

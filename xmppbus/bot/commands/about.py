@@ -62,7 +62,14 @@ async def version(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: 
     except PackageNotFoundError:  # run from a tree that was not installed
         number = "0"
     lasting = ago(desk.house.started, desk.now())
-    return Answer(_("xmppbus {version}, running for {lasting}.").format(version=number, lasting=lasting))
+    text = _("xmppbus {version}, running for {lasting}.").format(version=number, lasting=lasting)
+    talk = desk.house.talk
+    fingerprint = talk.encryption.status()["fingerprint"] if talk and talk.encryption else ""
+    if not fingerprint:
+        return Answer(text)
+    # What comes over the network proves nothing by itself: the machine that I run on does.
+    comparing = _("My OMEMO fingerprint: {fingerprint}. `xmppbus status` on my machine has to say the same.")
+    return Answer(f"{text}\n{comparing.format(fingerprint=fingerprint)}")
 
 
 def register(registry: Registry) -> None:
