@@ -63,6 +63,17 @@ async def test_unsubscribing_from_one_is_done_at_once_and_from_all_after_a_word(
     assert await bot.says(MEMBER, "unsubscribe") == "There is no subscription to end."
 
 
+async def test_the_one_time_word_is_not_cut_off_however_much_is_ended(bot: Scene) -> None:
+    """A hundred patterns as long as they may be are more than one message."""
+    for number in range(limits.SUBSCRIPTIONS_OF_ONE):
+        await bot.says(MEMBER, f"subscribe {number}.{'a' * 500}")
+    said = await bot.says(MEMBER, "unsubscribe")
+    assert len(said) < limits.ANSWER_CHARACTERS + 200
+    assert "…\nTo do it, send this word: " in said
+    await bot.says(MEMBER, said.split()[-1])
+    assert not bot.desk.audience.interests.of(MEMBER)
+
+
 async def test_too_many_subscriptions_are_refused_with_a_sentence(bot: Scene) -> None:
     """And none is lost."""
     for number in range(limits.SUBSCRIPTIONS_OF_ONE):

@@ -19,6 +19,7 @@ from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import is_about_incident
 from xmppbus.bot.hearing import is_yes
 from xmppbus.bot.pace import Pace, Speech
+from xmppbus.bot.pages import cut
 from xmppbus.bot.shown import as_text
 from xmppbus.errors import BusError, Refused
 
@@ -187,7 +188,8 @@ def said(desk: Desk, asker: Asker, answer: Answer) -> str:
     if answer.confirm is None:
         return desk.pages.first(asker.who, text)
     word = desk.confirming.ask(asker.who, answer.confirm)
-    return text + "\n" + _("To do it, send this word: {word}").format(word=word)
+    page, rest = cut(text)  # however much it is about, the word must not be cut off
+    return page + ("…" if rest else "") + "\n" + _("To do it, send this word: {word}").format(word=word)
 
 
 def sentence(refusal: Refused) -> str:
