@@ -16,6 +16,7 @@ from xmppbus.people.texts import (
     digest_text,
     end_text,
     event_text,
+    incident_line,
     incident_text,
     moment_text,
     retraction_text,
@@ -172,3 +173,12 @@ def test_nothing_of_an_event_commands_a_terminal_or_makes_a_line_of_its_own(
         assert not [char for char in text if ord(char) < 32 and char != "\n"]
         assert not set(text) & {"\x1b", "\x7f", "\u202e", "\u2066", "\u2028"}
         assert len(text.split("\n")) <= 4
+
+
+def test_work_that_goes_on_says_how_far_it_is_and_how_it_ended() -> None:
+    """Nothing to be alarmed at fires, and a job counts for itself."""
+    job: dict[str, object] = {"severity": "info", "worst": "info", "summary": "backup: 42 %", "count": 7}
+    assert incident_line(incident(**job)) == "• *under way* backup: 42 %"
+    over: dict[str, object] = {**job, "status": Status.RESOLVED, "resolved": NOON + timedelta(minutes=5)}
+    assert incident_line(incident(**over)) == "✔ *over* after 5 min: backup: 42 %"
+    assert incident_line(incident(**{**over, "severity": "error"})) == "✖ *over* after 5 min: backup: 42 %"

@@ -13,6 +13,7 @@ from xmppbus import limits
 from xmppbus.bot.catalogue import _
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import OPEN
+from xmppbus.people.incidents import is_work
 from xmppbus.people.model import Status
 from xmppbus.route import Match
 from xmppbus.xmpp.talk import Talk
@@ -37,7 +38,8 @@ async def keep_standing(desk: Desk, talk: Talk) -> None:
 async def _count(desk: Desk) -> tuple[int, int]:
     """How many incidents are open, and how many of them nobody has taken on."""
     found = await desk.people.incidents(OPEN, limits.INCIDENTS_LISTED)
-    return len(found), sum(1 for each in found if each.status is Status.FIRING)
+    alarming = [each for each in found if not is_work(each)]
+    return len(alarming), sum(1 for each in alarming if each.status is Status.FIRING)
 
 
 async def _text(desk: Desk, firing: int, unacknowledged: int) -> str:

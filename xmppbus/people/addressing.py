@@ -9,8 +9,8 @@ from xmppbus.event import Event
 from xmppbus.people.audience import CHAT, DIGEST, ROOM, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.holding import Hold, held, quiet_hold
-from xmppbus.people.incidents import worse
-from xmppbus.people.model import Copy, Incident, Person, Quiet, Status, Subscription
+from xmppbus.people.incidents import has_risen
+from xmppbus.people.model import Copy, Incident, Person, Quiet, Subscription
 from xmppbus.route import Target
 
 
@@ -74,7 +74,7 @@ class Addressing:
         """Whether it is the correction of a message that is there: that disturbs nobody, and should not be late."""
         if incident is None or copy is None or not self._corrects(jid):
             return False
-        return incident.status is Status.RESOLVED or not worse(incident.severity, than=copy.severity)
+        return not has_risen(incident, above=copy.severity)
 
     def _is_held(self, jid: str, subscription: Subscription, person: Person | None, severity: str) -> bool:
         if subscription.digest_seconds or subscription.digest_events:

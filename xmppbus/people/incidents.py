@@ -54,6 +54,19 @@ def worse(severity: str, than: str) -> bool:
     return RANK[severity] > RANK[than]
 
 
+def is_work(incident: Incident) -> bool:
+    """Whether it is nothing to be alarmed at, but something that goes on and ends, like a job: it was never so severe
+    as a warning. How it ended may be."""
+    return RANK[incident.worst] < RANK["warning"]
+
+
+def has_risen(incident: Incident, above: str) -> bool:
+    """Whether those have to notice it who believe it to be as severe as `above`. What is resolved is not worse than it
+    was, but work can end badly."""
+    is_told = incident.status is not Status.RESOLVED or is_work(incident)
+    return is_told and worse(incident.severity, than=above)
+
+
 def fold(incident: Incident | None, happened: Happened) -> Incident | None:
     """The incident after an event: itself, the same object, when the event changes nothing.
 
@@ -156,8 +169,10 @@ def _resolved(incident: Incident, sequence: int, event: Event, moment: datetime)
         return incident
     # `by` is one person: whoever resolved it by hand, and then no acknowledgement beside it; else who had acknowledged.
     by = by_whom(event)
+    # Of an alarm people know what it was about; of work they want to know what came of it.
+    known = replace(incident, severity=event.severity, summary=event.summary) if is_work(incident) else incident
     return replace(
-        _calm(incident, moment),
+        _calm(known, moment),
         sequence=sequence,
         status=Status.RESOLVED,
         by=by or incident.by,

@@ -83,10 +83,10 @@ class Incident(Struct, frozen=True, kw_only=True):
     episode: str  # the item id of the event that opened it: the next time it fires is another episode
     sequence: int  # of the last event that is folded into it
     status: Status
-    severity: str  # of the last firing event
-    worst: str  # since it opened
+    severity: str  # of the last firing event; of work that is over, of its end
+    worst: str  # of those since it opened
     type: str  # of the last firing event
-    summary: str  # of the last firing event
+    summary: str  # as `severity`
     link: str = ""
     source: str = ""
     count: int = 1  # firing events since it opened

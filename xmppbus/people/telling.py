@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from xmppbus.event import Event
 from xmppbus.journal import Delivery
-from xmppbus.people.incidents import OURS, RETRACTED, UNACKNOWLEDGED, worse
+from xmppbus.people.incidents import OURS, RETRACTED, UNACKNOWLEDGED, has_risen
 from xmppbus.people.model import Copy, Incident, Message, Status, message_id
 
 
@@ -164,7 +164,7 @@ def _ended(delivery: Delivery, copy: Copy, revision: int, *, corrects: bool) -> 
 
 
 def _is_worse(incident: Incident, copy: Copy) -> bool:
-    return incident.status is not Status.RESOLVED and worse(incident.severity, than=copy.severity)
+    return has_risen(incident, above=copy.severity)
 
 
 def _is_end_of_another(delivery: Delivery, incident: Incident) -> bool:

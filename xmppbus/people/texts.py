@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 from xmppbus import limits
 from xmppbus.event import Event
 from xmppbus.people.durations import lasting
-from xmppbus.people.incidents import RANK
+from xmppbus.people.incidents import RANK, is_work
 from xmppbus.people.model import Incident, Status
 from xmppbus.people.telling import key_of
 from xmppbus.render import MARKS, few_lines, one_line, plain
@@ -42,12 +42,24 @@ def incident_text(incident: Incident, zone: tzinfo, now: datetime) -> str:
 
 
 def incident_line(incident: Incident) -> str:
-    """`▲ *firing* disk 91 % full (×4)`, in one line of any length."""
+    """`▲ *firing* disk 91 % full (×4)`, in one line of any length; of work `• *under way* backup: 42 %`."""
+    if is_work(incident):
+        return _work_line(incident)
     said = _in_line(incident.summary) or incident.type
     times = f" (×{incident.count})" if incident.count > 1 else ""
     if incident.status is Status.RESOLVED:
         return f"{OVER} *resolved* after {_lasted(incident)}: {said}{times}"
     return f"{MARKS[incident.severity]} *{incident.status}* {said}{times}"
+
+
+def _work_line(incident: Incident) -> str:
+    """It says how far it is by itself: no counter."""
+    said = _in_line(incident.summary) or incident.type
+    if incident.status is not Status.RESOLVED:
+        words = "under way" if incident.status is Status.FIRING else incident.status
+        return f"{MARKS[incident.severity]} *{words}* {said}"
+    mark = OVER if RANK[incident.severity] < RANK["warning"] else MARKS[incident.severity]
+    return f"{mark} *over* after {_lasted(incident)}: {said}"
 
 
 def rise_text(incident: Incident, was: str = "") -> str:
