@@ -105,6 +105,10 @@ class TerminalClient:
         """Wait until the client says that it is."""
         raise NotImplementedError
 
+    async def add(self, jid: str) -> None:
+        """Make that bare JID a contact: see its presence, and let it see ours."""
+        raise NotImplementedError
+
     async def talk_to(self, jid: str) -> None:
         """Open the conversation with that bare JID and bring it to the front."""
         raise NotImplementedError
@@ -136,6 +140,14 @@ class TerminalClient:
         """What the terminal shows now, a line a row, without trailing blanks."""
         rows = self._tmux("capture-pane", "-p", "-t", SCREEN_NAME).splitlines()
         return "\n".join(row.rstrip() for row in rows).rstrip("\n")
+
+    async def step(self, key: str) -> None:
+        """Press a key and wait until it has changed something, if only which row stands out."""
+        before = self._tmux("capture-pane", "-e", "-p", "-t", SCREEN_NAME)
+        self.press(key)
+        await until(
+            lambda: self._tmux("capture-pane", "-e", "-p", "-t", SCREEN_NAME) != before, SHOWN_SECONDS, f"{key} to act"
+        )
 
     async def until_shown(self, text: str, timeout: float = SHOWN_SECONDS) -> str:
         """Wait until the terminal shows `text`; return the screen."""
@@ -298,6 +310,13 @@ class Profanity(TerminalClient):
         """See TerminalClient."""
         await self.until_shown("logged in successfully", START_SECONDS)
 
+    async def add(self, jid: str) -> None:
+        """See TerminalClient. It asks before it lets anybody see us."""
+        await self.type(f"/sub request {jid}")
+        await self.until_shown(f"Received authorization request from {jid}")
+        await self.type(f"/sub allow {jid}")
+        await self.until_shown(f"Accepted subscription for {jid}")
+
     async def talk_to(self, jid: str) -> None:
         """See TerminalClient."""
         await self.type(f"/msg {jid}")
@@ -336,6 +355,11 @@ class Poezio(TerminalClient):
     async def until_logged_in(self) -> None:
         """See TerminalClient."""
         await self.until_shown("Your JID is", START_SECONDS)
+
+    async def add(self, jid: str) -> None:
+        """See TerminalClient."""
+        await self.type(f"/add {jid}")
+        await self.until_shown(f"{jid} accepted your contact")
 
     async def talk_to(self, jid: str) -> None:
         """See TerminalClient."""

@@ -101,7 +101,9 @@ class Invocations:
         opened = self._opened(request, asker)
         if opened.command is not command:
             raise Mistaken("bad-request", "bad-sessionid", _("That form belongs to another command."))
-        if request.doing in (Doing.PREV, Doing.NEXT):
+        # COMPAT(poezio 0.14): a form is always sent with `next`, whatever the actions are that are offered. The test is
+        # `test_poezio_acknowledges_by_an_ad_hoc_command`.
+        if request.doing is Doing.PREV or (request.doing is Doing.NEXT and request.values is None):
             raise Mistaken("bad-request", "bad-action", _("There is one step only."))
         if request.doing is Doing.CANCEL:
             self._close(request.session, asker)
