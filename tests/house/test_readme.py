@@ -55,7 +55,7 @@ def begins(command: str, among: dict[str, str]) -> str | None:
     return next((start for start in among if command.startswith(start)), None)
 
 
-WITH_BOT = {ROOT / "docs/howto/incidents.md", ROOT / "docs/reference/http.md"}
+WITH_BOT = {ROOT / "docs/howto/incidents.md", ROOT / "docs/howto/chat.md", ROOT / "docs/reference/http.md"}
 """Pages whose examples need one."""
 
 PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if examples(page)]

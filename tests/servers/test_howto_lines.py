@@ -13,7 +13,7 @@ import yaml
 from tests.conftest import make_server
 from tests.support.ejabberd import Ejabberd
 from tests.support.ports import free_port
-from tests.support.raw import RawError, RawStream, component
+from tests.support.raw import RawError, RawStream, account, component
 from tests.support.raw_pubsub import create_node, delete_node, node_configuration
 from xmppbus.cli.advice import Facts, Missing, advice
 from xmppbus.demo.server_process import ServerProcess
@@ -22,6 +22,7 @@ HOWTO = Path(__file__).parents[2] / "docs" / "howto"
 SECRET = "what secret_file says"
 BUS = "bus.example.org"
 PUBSUB = "pubsub.example.org"
+ROMEO = "romeo@localhost"
 COMPONENT = Facts(BUS, PUBSUB, 5347, is_component=True)
 ACCOUNT = Facts("bus@example.org", PUBSUB, 5222, is_component=False)
 OPENFIRE = COMPONENT._replace(port=5275)
@@ -99,6 +100,71 @@ async def test_ejabberd_takes_the_lines_that_lift_its_limit_for_an_account(tmp_p
     server = Ejabberd(tmp_path, stock_limits=True, options={"acl": acl | lines["acl"]} | lines_without_acl(lines))
     await server.start()
     await server.stop()
+
+
+STOCK = "shaper_rules:\n  max_user_offline_messages:\n    - 100: all\n"  # as Debian has it, bar administrators
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"), [(STOCK, 100), (lines_for("ejabberd.md", "yaml")[2], 120)], ids=["Debian's", "the page's"]
+)
+async def test_ejabberd_keeps_more_for_who_is_offline_with_the_lines_of_its_page(
+    rules: str, kept: int, tmp_path: Path
+) -> None:
+    """What the bot sends, as the component; what is more than the limit comes back."""
+    make_server("ejabberd", tmp_path)
+    assert "max_user_offline_messages" in rules
+    (tmp_path / "page.yml").write_text(rules)
+    options = {"include_config_file": str(tmp_path / "page.yml")}
+    server = Ejabberd(tmp_path, modules={"mod_offline": {}}, options=options)
+    async with server:
+        await server.create_account(ROMEO, "password")
+        bot = await component(server.host, server.component_port, server.component_jid, server.secret)
+        romeo = None
+        try:
+            send(bot, 120)
+            await bot.iq("get", server.domain, "<ping xmlns='urn:xmpp:ping'/>")
+            await bot.until(lambda: len(bounces(bot)) == 120 - kept, 20)
+            romeo = await account(server.host, server.c2s_port, ROMEO, "password")
+            await romeo.until(lambda: len(bodies(romeo)) == kept, 20)
+        finally:
+            await bot.close()
+            if romeo:
+                await romeo.close()
+        assert bodies(romeo) == [str(number) for number in range(kept)]
+        assert set(bounces(bot)) <= {"resource-constraint"}
+
+
+async def test_prosody_keeps_everything_for_who_is_offline_without_a_line(tmp_path: Path) -> None:
+    """`mod_offline` is loaded by itself."""
+    server = make_server("prosody", tmp_path)
+    async with server:
+        await server.create_account(ROMEO, "password")
+        async with await component(server.host, server.component_port, server.component_jid, server.secret) as bot:
+            send(bot, 120)
+            await bot.iq("get", server.domain, "<ping xmlns='urn:xmpp:ping'/>")
+            async with await account(server.host, server.c2s_port, ROMEO, "password") as romeo:
+                await romeo.until(lambda: len(bodies(romeo)) == 120, 20)
+            assert not bounces(bot)
+
+
+def send(stream: RawStream, count: int) -> None:
+    """So many messages to somebody who is not there."""
+    for number in range(count):
+        stream.write(
+            f"<message type='chat' id='m{number}' from='bot@{stream.jid}' to='{ROMEO}'><body>{number}</body>"
+            "<store xmlns='urn:xmpp:hints'/></message>"
+        )
+
+
+def bodies(stream: RawStream) -> list[str]:
+    """What was said, in order."""
+    return [child.text or "" for each in stream.stanzas for child in each.element if child.tag.endswith("}body")]
+
+
+def bounces(stream: RawStream) -> list[str]:
+    """The conditions with which messages came back."""
+    return [each.condition() for each in stream.stanzas if each.name == "message" and each.get("type") == "error"]
 
 
 def lines_without_acl(lines: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from pathlib import Path
 import msgspec.inspect as types
 import pytest
 
-from tests.reference import config_page
+from tests.reference import bot_page, config_page
 from tests.reference.__main__ import PAGES
 from tests.reference.pages import REFERENCE
+from xmppbus.bot import words
+from xmppbus.bot.access import Action
+from xmppbus.bot.command import Command, Kind
 from xmppbus.config import load
 from xmppbus.options import Options
 
@@ -17,6 +20,22 @@ from xmppbus.options import Options
 def test_a_generated_page_is_up_to_date(name: str) -> None:
     """`python -m tests.reference` writes it."""
     assert (REFERENCE / name).read_text() == PAGES[name]()
+
+
+def test_every_action_and_every_kind_of_argument_of_the_bot_is_described() -> None:
+    """A new one can't be forgotten."""
+    assert set(bot_page.ACTIONS) == set(Action)
+    assert set(bot_page.KINDS) == set(Kind)
+
+
+@pytest.mark.parametrize("command", bot_page.declared().values(), ids=lambda each: each.name)
+def test_a_command_with_arguments_has_an_example_that_it_takes(command: Command) -> None:
+    """`help`, the answer to what can't be read, and the page show it."""
+    assert command.help
+    assert command.help[0].isupper()
+    assert command.example or not command.arguments
+    if command.example:
+        assert words.read(command.example, {command.name: command}).command is command
 
 
 def test_every_option_says_what_it_is_for() -> None:

@@ -87,7 +87,6 @@ async def staged(directory: Path) -> AsyncIterator[Scene]:
         pubsub_service=SERVICE,
         creators=[COMPONENT],
         nagle=False,
-        modules=["offline"],
     )
     (directory / "prosody").mkdir()
     server = PrivateProsody(directory / "prosody", settings)
