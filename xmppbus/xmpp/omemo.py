@@ -68,6 +68,7 @@ class Encryption:
         self._incoming = Lanes()
         self._outgoing = Lanes()
         self._fingerprint = ""
+        self._is_closed = False
         self._count = {"encrypted": 0, "decrypted": 0, "not_encrypted": 0, "not_decrypted": 0}
         talk.profile.features.add(f"{DEVICES}+notify")  # XEP-0163 §4.2: tell us of changed devices
         talk.encryption = self
@@ -86,6 +87,7 @@ class Encryption:
         self._stream.hooks.begun.remove(self._begun)
         self._stream.hooks.messages.remove(self._notified)
         self._talk.answers.remove(self._asked)
+        self._is_closed = True
         if self._setting_up is not None:
             self._setting_up.cancel()
             await asyncio.wait([self._setting_up])
@@ -250,6 +252,8 @@ class Encryption:
 
     def say(self, to: str, stanza: bytes) -> None:
         """Send a message that nobody waits for, behind those that were to be sent to the same bare JID before."""
+        if self._is_closed:
+            raise NoAnswer(Unanswered.DISCONNECTED)
         if not self._outgoing.add(to.partition("/")[0], partial(self._say, to, stanza)):
             raise NoAnswer(Unanswered.TIMEOUT)
 
@@ -298,6 +302,8 @@ class Encryption:
         in a while; not at all for one that has come before, or carries no words."""
         sender = stanza.get("from", "").partition("/")[0]
         if is_encrypted(stanza) and self._recipients.of(sender) is not Wanted.NEVER:
+            if self._is_closed:
+                return True  # nothing is heard any more
             return self._incoming.add(sender, partial(self._open, stanza, sender, hear))
         return self._incoming.is_busy(sender) and self._incoming.add(sender, partial(_hear, stanza, hear))
 
