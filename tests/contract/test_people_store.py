@@ -213,6 +213,27 @@ async def test_a_marker_stands_for_what_was_sent_before_it(journal: SqliteJourna
     assert [each is not None and each.displayed is not None for each in seen] == [True, False, True, False, False]
 
 
+async def test_a_marker_of_a_corrected_message_stands_for_the_corrections_that_were_received(
+    journal: SqliteJournal,
+) -> None:
+    """Each names the first id. Not for the fresh line, which has a marker of its own, nor for an earlier episode."""
+    first, correction, unread = (
+        message(number, key="db1", sent=NOON + timedelta(seconds=number)) for number in (1, 2, 3)
+    )
+    line = message(2, key="db1", revision=1, sent=NOON + timedelta(seconds=2))
+    await journal.people.handed_over([first, correction, line, unread], [copy()._replace(message_id=first.id)])
+    await journal.people.received([first.id, correction.id, line.id], NOON)
+    await journal.people.displayed([first.id], NOON + timedelta(hours=1))
+    seen = [await journal.people.message(each.id) for each in (first, correction, line, unread)]
+    assert [each is not None and each.displayed is not None for each in seen] == [True, True, False, False]
+    await journal.people.handed_over([], [copy(sequence=4)._replace(message_id=unread.id)])
+    await journal.people.received([unread.id], NOON)
+    await journal.people.displayed([first.id], NOON + timedelta(hours=2))
+    new = await journal.people.message(unread.id)
+    assert new is not None
+    assert new.displayed is None
+
+
 async def test_receipts_for_what_nobody_sent_change_nothing(journal: SqliteJournal) -> None:
     """A client may answer anything."""
     strange = ["", "x" * 36, "x", message(9).id.upper(), "0" * 32]

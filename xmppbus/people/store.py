@@ -67,7 +67,8 @@ class People(Protocol):
         """Receipts (XEP-0184) came; the first counts."""
 
     async def displayed(self, message_ids: Sequence[str], moment: datetime) -> None:
-        """Markers (XEP-0333) came; the first counts. Whatever was sent to that JID before it is displayed, too."""
+        """Markers (XEP-0333) came; the first counts. Whatever was sent to that JID before it is displayed, too, and
+        what corrects it and was received."""
 
     async def bounced(self, message_id: str, condition: str, text: str) -> None:
         """It came back with an error."""

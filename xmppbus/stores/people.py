@@ -133,7 +133,8 @@ class SqlitePeople:
         await self._change(change, len(message_ids))
 
     async def displayed(self, message_ids: Sequence[str], moment: datetime) -> None:
-        """Markers (XEP-0333) came; the first counts. Whatever was sent to that JID before it is displayed, too."""
+        """Markers (XEP-0333) came; the first counts. Whatever was sent to that JID before it is displayed, too, and
+        what corrects it and was received."""
         change = partial(writing.displayed, message_ids=message_ids, moment=milliseconds(moment))
         await self._change(change, len(message_ids))
 

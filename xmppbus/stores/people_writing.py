@@ -126,12 +126,17 @@ def received(ledger: Ledger, message_ids: Sequence[str], moment: int) -> None:
 
 
 def displayed(ledger: Ledger, message_ids: Sequence[str], moment: int) -> None:
-    """And what the same JID was sent before."""
-    for id_ in filter(None, map(id_bytes, message_ids)):
-        jid, sent = ledger.connection.execute(SQL["seen_until"], (id_,)).fetchone()
-        parameters = {"moment": moment, "jid": jid, "sent": sent, "id": id_}
+    """And what the same JID was sent before, and the corrections of it: a marker names the first id, over again."""
+    execute = ledger.connection.execute
+    for message_id in message_ids:
+        if not (id_ := id_bytes(message_id)):
+            continue
+        jid, sent, key = execute(SQL["seen_until"], (id_,)).fetchone()
+        parameters = {"moment": moment, "jid": jid, "sent": sent, "id": id_, "key": key, "message_id": message_id}
         if jid is not None:
-            ledger.connection.execute(SQL["displayed" if sent is not None else "displayed_undated"], parameters)
+            execute(SQL["displayed" if sent is not None else "displayed_undated"], parameters)
+        if key and sent is not None:
+            execute(SQL["displayed_corrected"], parameters)
 
 
 def bounced(ledger: Ledger, message_id: str, condition: str, text: str) -> None:

@@ -55,11 +55,18 @@ SELECT json_group_array(json_array(
 )) FROM (SELECT * FROM message WHERE sequence = ? ORDER BY number);
 
 -- name: seen_until
-SELECT jid, max(sent) FROM message WHERE id = ?;
+SELECT jid, max(sent), key FROM message WHERE id = ?;
 
 -- name: displayed
 UPDATE message SET displayed = :moment
 WHERE jid = :jid AND sent <= :sent AND displayed IS NULL AND (bounced = '' OR id = :id);
+
+-- Corrections have even revisions; who has received one of what he says he sees, sees it corrected.
+-- name: displayed_corrected
+UPDATE message SET displayed = :moment
+WHERE jid = :jid AND sent > :sent AND displayed IS NULL AND bounced = '' AND received IS NOT NULL
+    AND key = :key AND revision % 2 = 0
+    AND EXISTS (SELECT 1 FROM copy WHERE copy.key = :key AND copy.jid = :jid AND copy.message_id = :message_id);
 
 -- name: displayed_undated
 UPDATE message SET displayed = :moment WHERE id = :id AND displayed IS NULL;
