@@ -16,6 +16,7 @@ from tests.support.waiting import until
 from tests.support.without_extra import OMEMO, program_without
 
 SOON = 10.0
+NAMESPACE = "eu.siacs.conversations.axolotl"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,9 @@ async def test_check_status_and_the_bot_say_how_it_is_with_encryption(tmp_path: 
         assert shown in finding((await bus.run("check", "--json")).json)["text"]
         romeo.write(f"<message to='{BOT}' type='chat'><body>version</body></message>")
         await romeo.until(lambda: any(shown in each for each in texts(messages(romeo), "body")))
+        nothing = f"<encrypted xmlns='{NAMESPACE}'><header sid='5'/></encrypted>"
+        romeo.write(f"<message to='{BOT}' type='chat'>{nothing}</message>")
+        await romeo.until(lambda: any("Send it again" in each for each in texts(messages(romeo), "body")))
     assert f"has a new device for OMEMO; people may compare its fingerprint: {shown}" in bus.log()
     assert bare(romeo) not in keys_of(bus).read_text(), "who has no devices leaves nothing there"
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from xmppbus.bot import commands, hearing
 from xmppbus.bot.access import Affiliation
-from xmppbus.bot.catalogue import _, speaking
+from xmppbus.bot.catalogue import _, mark, speaking
 from xmppbus.bot.command import Asker, Place
 from xmppbus.bot.conversation import Conversations, Line
 from xmppbus.bot.desk import open_desk
@@ -30,6 +30,9 @@ from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
 
 log = logging.getLogger("xmppbus.bot")
+
+UNREADABLE = mark("I can't read what is encrypted. Switch encryption off for this chat, please.")
+UNREAD = mark("I can't read that: it was not encrypted for the keys that I have now. Send it again, please.")
 
 
 class Bot:
@@ -85,7 +88,7 @@ class Bot:
             self._conversations.hear(line)
         elif heard.is_encrypted and heard.kind != "groupchat":
             with speaking(heard.language):
-                self._say(heard, _("I can't read what is encrypted. Switch encryption off for this chat, please."))
+                self._say(heard, _(UNREAD if self._talk.reads(heard.bare) else UNREADABLE))
 
     def _line(self, heard: Heard) -> Line | None:
         """What is wanted of the bot, if anything is."""

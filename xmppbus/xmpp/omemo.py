@@ -163,7 +163,7 @@ class Encryption:
     def _asked(self, request: Element) -> bytes | None:
         """For our keys. Whom nothing is encrypted for is told of none, lest he encrypts what is not read then."""
         asker = request.get("from", "").partition("/")[0]
-        return self._nodes.answer(request, is_for=self._recipients.of(asker) is not Wanted.NEVER)
+        return self._nodes.answer(request, is_for=self.reads(asker))
 
     # --- their devices ----------------------------------------------------------------------------------------------
 
@@ -297,11 +297,15 @@ class Encryption:
 
     # --- in ---------------------------------------------------------------------------------------------------------
 
+    def reads(self, jid: str) -> bool:
+        """See `talk.Encryption`."""
+        return self._recipients.of(jid) is not Wanted.NEVER
+
     def opens(self, stanza: Element, hear: Callable[[Element], None]) -> bool:
         """Whether a message is dealt with here: it is decrypted, or behind one that is. Then `hear` is called with it
         in a while; not at all for one that has come before, or carries no words."""
         sender = stanza.get("from", "").partition("/")[0]
-        if is_encrypted(stanza) and self._recipients.of(sender) is not Wanted.NEVER:
+        if is_encrypted(stanza) and self.reads(sender):
             if self._is_closed:
                 return True  # nothing is heard any more
             return self._incoming.add(sender, partial(self._open, stanza, sender, hear))

@@ -53,6 +53,9 @@ class Encryption(Protocol):
     def opens(self, stanza: Element, hear: Callable[[Element], None]) -> bool:
         """Whether a message is being decrypted, or is behind one that is; then `hear` is called with it in a while."""
 
+    def reads(self, jid: str) -> bool:
+        """Whether what a bare JID encrypts is meant to be read."""
+
     def status(self) -> dict[str, Any]:
         """What `xmppbus status` shows."""
 
@@ -179,6 +182,10 @@ class Talk:
             self.send(stanza)
         else:
             self.encryption.say(to, stanza)
+
+    def reads(self, jid: str) -> bool:
+        """Whether what a bare JID encrypts is meant to be read."""
+        return self.encryption is not None and self.encryption.reads(jid)
 
     async def room(self) -> None:
         """Return when the server keeps up with what is written. Raises `NoAnswer` when it does not."""
