@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.daemon import Daemon, program
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def installed() -> metadata.Distribution:
@@ -23,12 +25,14 @@ def installed() -> metadata.Distribution:
     return found
 
 
-def test_it_brings_its_sql_its_types_and_the_shipped_plugins(installed: metadata.Distribution) -> None:
-    """Whatever is not Python code is easily forgotten."""
+def test_it_brings_every_file_of_the_package_and_the_shipped_plugins(installed: metadata.Distribution) -> None:
+    """And the bot's picture, and the catalogue of its texts: whatever is not Python code is easily forgotten."""
     files = {str(file) for file in installed.files or ()}
-    sql = {"xmppbus/stores/sql/reading.sql", "xmppbus/stores/sql/writing.sql", "xmppbus/stores/sql/schema_1.sql"}
+    ours = {str(path.relative_to(ROOT)) for path in (ROOT / "xmppbus").rglob("*") if path.is_file()}
+    ours = {file for file in ours if "__pycache__" not in file}
+    assert {Path(file).suffix for file in ours} >= {".py", ".sql", ".typed", ".png", ".pot"}
     plugins = {"xmppbus_plugins/throttle.py", "xmppbus_plugins/dedup.py"}
-    assert sql | plugins | {"xmppbus/py.typed"} <= files
+    assert ours | plugins <= files
     assert not [file for file in files if file.startswith("tests/")]
 
 

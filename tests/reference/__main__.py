@@ -1,11 +1,17 @@
 """Write every generated page."""
 
-from tests.reference import bot_page, commands_page, config_page
-from tests.reference.pages import REFERENCE
+from tests.reference import bot_page, catalogue_page, commands_page, config_page
+from tests.reference.pages import REFERENCE, ROOT
 
-PAGES = {"bot.md": bot_page.page, "commands.md": commands_page.page, "config.md": config_page.page}
+PAGES = {
+    REFERENCE / "bot.md": bot_page.page,
+    REFERENCE / "commands.md": commands_page.page,
+    REFERENCE / "config.md": config_page.page,
+    catalogue_page.POT: catalogue_page.page,
+}
 
 if __name__ == "__main__":
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page())
-        print(f"docs/reference/{name}")
+    for path, page in PAGES.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page())
+        print(path.relative_to(ROOT))

@@ -16,10 +16,10 @@ from xmppbus.config import load
 from xmppbus.options import Options
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_generated_page_is_up_to_date(name: str) -> None:
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_generated_page_is_up_to_date(path: Path) -> None:
     """`python -m tests.reference` writes it."""
-    assert (REFERENCE / name).read_text() == PAGES[name]()
+    assert path.read_text() == PAGES[path]()
 
 
 def test_every_action_and_every_kind_of_argument_of_the_bot_is_described() -> None:
