@@ -388,7 +388,9 @@ is waited for to come back; and how many are, in all rooms."""
 
 INVITATIONS_PER_MINUTE = 10
 ROOMS_LISTED = 100
-"""Invitations that are dealt with; rooms that are told of one by one in `status` because we are not in them."""
+ROOM_ANSWER_SECONDS = 10.0
+"""Invitations that are dealt with; rooms that are told of one by one in `status` because we are not in them; how long
+who says `join` waits to hear how that went, less than a command may take: it goes on by itself."""
 
 FLAPPING_CHANGES = 5
 FLAPPING_SECONDS = 600.0
@@ -520,4 +522,5 @@ assert OPEN_FILES >= 2 * (CONNECTIONS + SOCKET_CONNECTIONS), "a durable listener
 assert FRAME_BYTES >= 2 * EVENT_BYTES, "every legal event fits into a frame, escaped as it may be"
 assert FRAME_BYTES >= SOCKET_READ_BYTES, "a chunk of standard input fits into a frame"
 assert TALK_MOST_BYTES >= 2 * TALK_BYTES, "answers still go out while a series waits"
+assert ROOM_ANSWER_SECONDS < COMMAND_SECONDS, "who says `join` is told that it goes on"
 assert PING_SECONDS + PING_DEADLINE_SECONDS <= 30, "a black hole is noticed within 30 s"

@@ -58,6 +58,9 @@ ACTIONS: dict[str, str] = {
     "who": "administer",
     "allow": "administer",
     "deny": "administer",
+    "rooms": "administer",
+    "join": "administer",
+    "leave": "administer",
 }
 
 REFUSALS = re.compile(
@@ -82,6 +85,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "retract": {"id": "{item}"},
     "allow": {"jid": "{mark}@wishes.example"},
     "deny": {"jid": "{mark}@wishes.example"},
+    "join": {"room": "{mark}@nowhere.localhost"},
+    "leave": {"room": "{mark}@nowhere.localhost"},
 }
 """What is given to each command, by argument; in the order in which it is typed."""
 
@@ -131,6 +136,7 @@ class Traces:
             "resolve": (self._fires, self._is(Status.RESOLVED)),
             "allow": (self._wished, self._is_allowed),
             "deny": (self._wished, self._is_denied),
+            "join": (self._nothing, self._is_wanted_room),
         }
 
     async def prepare(self, command: str, mark: str, subject: str) -> dict[str, str]:
@@ -215,3 +221,7 @@ class Traces:
 
     async def _is_denied(self, spot: Spot) -> bool:
         return not self.audience.person(f"{spot.mark}@wishes.example").requested
+
+    async def _is_wanted_room(self, spot: Spot) -> bool:
+        assert self.house.rooms is not None
+        return self.house.rooms.is_room(f"{spot.mark}@nowhere.localhost")

@@ -53,9 +53,10 @@ class RoomOwner:
         item = f"<item {whom}><reason>by the test</reason></item>"
         await self.stream.iq("set", room, f"<query xmlns='{MUC}#admin'>{item}</query>")
 
-    async def destroy(self, room: str, venue: str) -> None:
-        """Destroy it; it goes on elsewhere."""
-        inner = f"<destroy jid='{venue}'><reason>by the test</reason></destroy>"
+    async def destroy(self, room: str, venue: str = "") -> None:
+        """Destroy it; it may go on elsewhere."""
+        goes_on = f" jid='{venue}'" if venue else ""
+        inner = f"<destroy{goes_on}><reason>by the test</reason></destroy>"
         await self.stream.iq("set", room, f"<query xmlns='{MUC}#owner'>{inner}</query>")
 
     def say(self, room: str, text: str) -> None:

@@ -17,6 +17,7 @@ DEADLINE = 15.0
 CORRECTION, RETRACTION, REACTIONS = "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "urn:xmpp:reactions:0"
 REPLY, RECEIPTS, MARKERS, DELAY = "urn:xmpp:reply:0", "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "urn:xmpp:delay"
 MUC, MUC_USER = "http://jabber.org/protocol/muc", "http://jabber.org/protocol/muc#user"
+INVITATION, IDS = "jabber:x:conference", "urn:xmpp:sid:0"
 COMMANDS, DATA = "http://jabber.org/protocol/commands", "jabber:x:data"
 
 
@@ -30,6 +31,7 @@ class Said(NamedTuple):
     retracts: str
     kind: str
     delayed: bool
+    name: str  # what replies and reactions call it: in a room the id that the room gave it (XEP-0359), else its own
 
     @property
     def sort(self) -> str:
@@ -50,6 +52,7 @@ class Person:
         self._server = server
         self._password = password
         self._inbox: deque[Said] = deque()
+        self._declined: deque[str] = deque()  # why the bot does not come into a room
         self._rooms: dict[str, deque[Said]] = {}
         self._originals: set[str] = set()
         self._looked_at = 0
@@ -82,15 +85,19 @@ class Person:
             f"<message type='{kind}' id='{uuid.uuid4()}' to={quoteattr(to or self.bot)}>{body}{extra}</message>"
         )
 
-    def reply(self, text: str) -> None:
-        """A reply (XEP-0461) to what was heard last, sent to where it came from."""
+    def reply(self, text: str, room: str = "") -> None:
+        """A reply (XEP-0461) to what was heard last, sent to where it came from, or to everybody in a room."""
         last = self._last()
-        self.say(text, to=last.sender, extra=f"<reply xmlns='{REPLY}' to={quoteattr(last.sender)} id='{last.id}'/>")
+        extra = f"<reply xmlns='{REPLY}' to={quoteattr(last.sender)} id='{last.name}'/>"
+        if room:
+            self.say(text, to=room, kind="groupchat", extra=extra)
+        else:
+            self.say(text, to=last.sender, extra=extra)
 
     def react(self, emojis: str, room: str = "") -> None:
         """A reaction (XEP-0444) to what was heard last."""
         inner = "".join(f"<reaction>{each}</reaction>" for each in emojis.split())
-        extra = f"<reactions xmlns='{REACTIONS}' id='{self._last().id}'>{inner}</reactions>"
+        extra = f"<reactions xmlns='{REACTIONS}' id='{self._last().name}'>{inner}</reactions>"
         self.say("", to=room or self._last().sender, kind="groupchat" if room else "chat", extra=extra)
 
     def receive(self) -> None:
@@ -138,7 +145,24 @@ class Person:
                 "set", room, f"<query xmlns='{MUC}#owner'><x xmlns='{DATA}' type='submit'>{NON_ANONYMOUS}</x></query>"
             )
 
+    def invite(self, room: str) -> None:
+        """Have a room that we are in invite the bot (XEP-0045 §7.8.2)."""
+        self.stream.write(f"<message to='{room}'><x xmlns='{MUC_USER}'><invite to='{self.bot}'/></x></message>")
+
+    def invite_directly(self, room: str) -> None:
+        """Invite it ourselves (XEP-0249)."""
+        self.stream.write(f"<message to='{self.bot}'><x xmlns='{INVITATION}' jid='{room}'/></message>")
+
     # --- hearing ---
+
+    async def declined(self) -> str:
+        """Why the bot does not accept an invitation, as the room says it."""
+        await self.stream.until(self._has_declined, DEADLINE)
+        return self._declined.popleft()
+
+    def _has_declined(self) -> bool:
+        self._look()
+        return bool(self._declined)
 
     async def hear(self, room: str = "", sort: str = "message") -> Said:
         """The next message, `correction` or `retraction` that the bot sent to this person, or said in a room.
@@ -199,6 +223,10 @@ class Person:
     def _is_own(self, stanza: Stanza, room: str, nick: str) -> bool:
         return stanza.name == "presence" and stanza.get("from") == f"{room}/{nick}"
 
+    def is_in(self, room: str) -> bool:
+        """Whether we have entered it."""
+        return room in self._rooms
+
     def _look(self) -> None:
         """Sort what has arrived since the last look."""
         stanzas = self.stream.stanzas
@@ -212,6 +240,8 @@ class Person:
                     self._rooms[bare].append(_said(stanza))
                 elif stanza.get("type") == "chat":
                     self._inbox.append(_said(stanza))
+                elif (no := stanza.find(MUC_USER, "decline")) is not None:
+                    self._declined.append(no.findtext(f"{{{MUC_USER}}}reason") or "")
             elif stanza.name == "message" and bare == self.bot and stanza.get("type") != "error":
                 said = _said(stanza)
                 if said.body or said.retracts:
@@ -249,6 +279,8 @@ def _attribute(stanza: Stanza, namespace: str, name: str) -> str:
 
 
 def _said(stanza: Stanza) -> Said:
+    room = stanza.get("from").partition("/")[0]
+    given = [each.get("id", "") for each in stanza.element.iter(f"{{{IDS}}}stanza-id") if each.get("by") == room]
     return Said(
         stanza.get("id"),
         stanza.get("from"),
@@ -257,4 +289,5 @@ def _said(stanza: Stanza) -> Said:
         _attribute(stanza, RETRACTION, "retract"),
         stanza.get("type"),
         stanza.find(DELAY, "delay") is not None,
+        given[0] if given and stanza.get("type") == "groupchat" else stanza.get("id"),
     )

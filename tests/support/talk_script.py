@@ -24,16 +24,18 @@ class Step(NamedTuple):
 
 
 class Script(NamedTuple):
-    """A whole conversation. `bot` is the config of the bot, with names in the place of JIDs."""
+    """A whole conversation. `bot` is the config of the bot, with names in the place of JIDs; `rooms` are those that
+    there are, with the options that they are made with."""
 
     title: str
     starts: str
+    rooms: dict[str, dict[str, str]]
     bot: dict[str, Any]
     routes: list[Any]
     steps: list[Step]
 
 
-_NAME = r"(?P<who>[a-z]+)"
+_NAME = r"(?P<who>(?!bot\b|the\b)[a-z]+)"
 _SAID = r":(?: (?P<text>.*))?$"
 _ROOM = r"(?P<where>[a-z]+)"
 STEPS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -43,12 +45,15 @@ STEPS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("says in", rf"{_NAME} says in {_ROOM}{_SAID}"),
         ("whispers", rf"{_NAME} whispers to the bot in {_ROOM}{_SAID}"),
         ("replies", rf"{_NAME} replies{_SAID}"),
+        ("replies in", rf"{_NAME} replies in {_ROOM}{_SAID}"),
         ("reacts", rf"{_NAME} reacts{_SAID}"),
         ("reacts in", rf"{_NAME} reacts in {_ROOM}{_SAID}"),
         ("receives", rf"{_NAME}'s phone receives it(?P<text>)$"),
         ("sees", rf"{_NAME} has seen it(?P<text>)$"),
         ("hears", rf"bot (?:answers|says to) {_NAME}{_SAID}"),
-        ("hears in", rf"bot says in {_ROOM} to {_NAME}{_SAID}"),
+        ("all hear in", rf"(?P<who>)bot says in {_ROOM}{_SAID}"),
+        ("all corrected in", rf"(?P<who>)bot corrects in {_ROOM}{_SAID}"),
+        ("all retracted in", rf"(?P<who>)bot retracts in {_ROOM}{_SAID}"),
         ("is whispered", rf"bot whispers to {_NAME} in {_ROOM}{_SAID}"),
         ("corrected", rf"bot corrects for {_NAME}{_SAID}"),
         ("retracted", rf"bot retracts for {_NAME}{_SAID}"),
@@ -56,6 +61,13 @@ STEPS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("is", rf"{_NAME} is (?P<text>dnd|xa|away|available)$"),
         ("leaves", rf"{_NAME} leaves(?P<text>)$"),
         ("logs in", rf"{_NAME} logs in(?P<text>)$"),
+        ("bot joins", rf"(?P<who>)bot joins {_ROOM}(?P<text>)$"),
+        ("bot leaves", rf"(?P<who>)bot leaves {_ROOM}(?P<text>)$"),
+        ("bot is put out", rf"(?P<who>)bot is put out of {_ROOM}(?P<text>)$"),
+        ("host does", rf"(?P<who>)the host of {_ROOM} (?P<text>kicks|bans|admits) the bot$"),
+        ("host destroys", rf"(?P<who>)the host destroys {_ROOM}(?P<text>)$"),
+        ("invites", rf"{_NAME} invites the bot into {_ROOM}(?P<text>| directly)$"),
+        ("declined", rf"bot declines for {_NAME}{_SAID}"),
         ("joins", rf"{_NAME} joins {_ROOM} as (?P<text>\S+)$"),
         ("adds", rf"{_NAME} adds the bot(?P<text>)$"),
         ("status", rf"bot's status for {_NAME}{_SAID}"),
@@ -73,7 +85,7 @@ STEPS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 def read(path: Path) -> Script:
     """Raises `ValueError` with file and line for a step that nobody knows."""
-    head: dict[str, list[str]] = {"Title": [], "Time": [], "Bot": [], "Routes": []}
+    head: dict[str, list[str]] = {"Title": [], "Time": [], "Bot": [], "Routes": [], "Rooms": []}
     steps: list[Step] = []
     for number, first, rest in _paragraphs(path.read_text()):
         name, colon, said = first.partition(":")
@@ -86,7 +98,8 @@ def read(path: Path) -> Script:
         steps.append(step._replace(text="\n".join(filter(None, [step.text, *rest])) if rest else step.text))
     bot = yaml.safe_load("\n".join(head["Bot"])) or {}
     routes = yaml.safe_load("\n".join(head["Routes"])) or []
-    return Script(" ".join(head["Title"]), " ".join(head["Time"]), bot, routes, steps)
+    rooms = yaml.safe_load("\n".join(head["Rooms"])) or {}
+    return Script(" ".join(head["Title"]), " ".join(head["Time"]), rooms, bot, routes, steps)
 
 
 def _paragraphs(text: str) -> Iterator[tuple[int, str, list[str]]]:

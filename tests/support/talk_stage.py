@@ -16,6 +16,7 @@ import yaml
 
 from tests.support.server import Server
 from tests.support.talk_person import COMMANDS, DATA, Person, Said
+from tests.support.talk_rooms import RoomSteps
 from tests.support.talk_script import Script, Step, filled, pattern_of
 from tests.support.waiting import until
 from xmppbus import app
@@ -43,7 +44,7 @@ class Clock:
         return self.moment.timestamp()
 
 
-class Stage:
+class Stage(RoomSteps):
     """Performs the steps of one script on one server."""
 
     def __init__(self, server: Server, script: Script, directory: Path) -> None:
@@ -55,7 +56,7 @@ class Stage:
         self.people: dict[str, Person] = {}
         self.known: dict[str, str] = {}
         self._mark = uuid.uuid4().hex[:8]
-        self._originals: dict[str, set[str]] = {}
+        self._originals: dict[str, set[str]] = {}  # ids of messages, by whom or which room they were said to
         self._stopping = asyncio.Event()
         self._living: asyncio.Task[None] | None = None
 
@@ -83,16 +84,19 @@ class Stage:
             await self.server.create_account(self.known[name], "password")
             person = self.people[name] = Person(self.server, self.known[name], "password", self.known["bot"])
             await person.log_in()
-        await self._open()
-        try:
-            yield
-        finally:
-            await self._close()
-            for person in self.people.values():
-                await person.leave()
+        async with contextlib.AsyncExitStack() as stack:
+            if self.script.rooms:
+                await self._open_rooms(stack)
+            await self._open()
+            try:
+                yield
+            finally:
+                await self._close()
+                for person in self.people.values():
+                    await person.leave()
 
     async def _open(self) -> None:
-        config = load(self._config(), {"XMPPBUS_STATE": str(self.directory)})
+        config = load(self._config(), self._environment)
         registry = app.offered(config)
         self._stopping = asyncio.Event()
         started: asyncio.Future[House] = asyncio.get_running_loop().create_future()
@@ -105,6 +109,11 @@ class Stage:
         self.house = started.result()
         assert self.house.xmpp is not None
         await asyncio.wait_for(self.house.xmpp.ready(), 15)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """Everything of this house's own: others may run on this machine."""
+        return {"XMPPBUS_STATE": str(self.directory), "XMPPBUS_SOCKET": str(self.directory / "bus.sock")}
 
     async def _close(self) -> None:
         self._stopping.set()
@@ -131,14 +140,6 @@ class Stage:
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def _rooms(self) -> set[str]:
-        text = yaml.safe_dump(self.script.bot) + yaml.safe_dump(self.script.routes)
-        named = {each.partition("}")[0] for each in text.split("{room_")[1:]}
-        return named | {step.where for step in self.script.steps if step.where}
-
-    def _room(self, name: str) -> str:
-        return f"{name}-{self._mark}@rooms.{self.server.domain}"
-
     # --- the steps ---
 
     async def _do(self, step: Step) -> None:
@@ -159,6 +160,9 @@ class Stage:
 
     async def _replies(self, step: Step, text: str) -> None:
         self._person(step).reply(text)
+
+    async def _replies_in(self, step: Step, text: str) -> None:
+        self._person(step).reply(text, self._room(step.where))
 
     async def _reacts(self, step: Step, text: str) -> None:
         self._person(step).react(text)
@@ -251,13 +255,12 @@ class Stage:
         self._expect(step, await self._person(step).hear())
 
     async def _is_whispered(self, step: Step, _: str) -> None:
-        self._expect(step, await self._person(step).hear())
-
-    async def _hears_in(self, step: Step, _: str) -> None:
-        self._expect(step, await self._person(step).hear(self._room(step.where)))
+        said = await self._person(step).hear()
+        assert said.sender == f"{self._room(step.where)}/bot", f"it is not a whisper in the room: {said}"
+        self._expect(step, said)
 
     def _expect(self, step: Step, said: Said) -> None:
-        self._originals.setdefault(step.who, set()).add(said.id)
+        self._originals.setdefault(step.who or step.where, set()).add(said.id)
         self._compare(step.text, said.body)
 
     async def _corrected(self, step: Step, _: str) -> None:

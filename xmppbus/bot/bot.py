@@ -15,7 +15,7 @@ from xmppbus.bot.access import Affiliation
 from xmppbus.bot.catalogue import _, mark, speaking
 from xmppbus.bot.command import Asker, Place
 from xmppbus.bot.conversation import Conversations, Line
-from xmppbus.bot.desk import open_desk
+from xmppbus.bot.desk import Desk, open_desk
 from xmppbus.bot.invoking import Invocations
 from xmppbus.bot.replying import place_of, reply
 from xmppbus.bot.standing import keep_standing
@@ -44,6 +44,7 @@ class Bot:
         self._options = options
         self._rooms = rooms
         self._prefix = options.prefix
+        self._desk: Desk | None = None
         self._conversations: Conversations | None = None
         self._invocations: Invocations | None = None
         # Before the first session begins: clients keep what they are told of features.
@@ -51,7 +52,7 @@ class Bot:
 
     async def run(self, accept: Accept) -> None:
         """Hear and answer until cancelled."""
-        desk = open_desk(self._house, accept, self._options)
+        desk = self._desk = open_desk(self._house, accept, self._options)
         self._talk.may_subscribe = lambda jid: desk.affiliations.of(jid) is not Affiliation.OUTCAST
         async with asyncio.TaskGroup() as group:
             self._conversations = Conversations(desk, group)
@@ -96,12 +97,15 @@ class Bot:
         if heard.reactions is not None:
             if not any(hearing.is_yes(each) for each in heard.reactions.emojis):
                 return None
-            return Line(asker._replace(replies_to=heard.reactions.to), "👍", say, heard.language, is_aside=True)
+            to = self._rooms.names.ours(heard.bare, heard.reactions.to)
+            return Line(asker._replace(replies_to=to), "👍", say, heard.language, is_aside=True)
         if heard.is_encrypted:
             return None
         text = heard.body
         if heard.kind == "groupchat":
             text = hearing.addressed(heard.body, self._prefix, self._rooms.nick(heard.bare))
+            if not text and self._desk is not None and self._desk.confirming.is_word(asker.who, heard.body):
+                text = heard.body
             if not text and heard.replies_to and hearing.is_acting(heard.body):
                 return Line(asker, heard.body, say, heard.language, is_aside=True)
         return Line(asker, text, say, heard.language) if text else None
@@ -110,7 +114,7 @@ class Bot:
         place = place_of(heard)
         if place is Place.CHAT:
             return Asker(heard.bare, place, full=heard.sender, replies_to=heard.replies_to)
-        return self._occupant(heard.sender, place, heard.replies_to)
+        return self._occupant(heard.sender, place, self._rooms.names.ours(heard.bare, heard.replies_to))
 
     def _occupant(self, full: str, place: Place, replies_to: str = "") -> Asker:
         """Whoever is called that in a room now: with the real JID that the room shows us, or as nobody."""

@@ -39,10 +39,20 @@ class Confirming:
         self._waiting.keep(who, _Waiting(word, work))
         return word
 
+    def is_word(self, who: Hashable, said: str) -> bool:
+        """Whether that is the word that is waited for: in a room it needs no name before it."""
+        return self._look(who, said) is not None
+
     def confirmed(self, who: Hashable, said: str) -> Work | None:
         """What is to be done, if that is the word."""
-        waiting = self._waiting.look(who)
-        if waiting is None or not secrets.compare_digest(waiting.word.encode(), said.strip().casefold().encode()):
+        waiting = self._look(who, said)
+        if waiting is None:
             return None
         self._waiting.take(who)
         return waiting.work
+
+    def _look(self, who: Hashable, said: str) -> _Waiting | None:
+        waiting = self._waiting.look(who)
+        if waiting is None or not secrets.compare_digest(waiting.word.encode(), said.strip().casefold().encode()):
+            return None
+        return waiting

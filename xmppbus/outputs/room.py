@@ -44,6 +44,7 @@ _TOO_FAST = ("policy-violation", "resource-constraint")
 class _Flight(NamedTuple):
     """One delivery on its way. `outcome` settles it when there is nothing to wait for, and when all has come back."""
 
+    room: str
     key: str  # of its incident
     letter: Letter
     outcome: Outcome
@@ -98,7 +99,7 @@ class Room:
         self._zone = zone
         self._clock = clock
         self._note = note
-        self._ours: set[str] = set()  # ids of messages that this output has on their way
+        self._flying: dict[str, set[str]] = {}  # room -> ids of messages of this output that have not come back
         self._open: dict[str, int] = {}  # room -> the session in which it took what we said
         self.last = LastMessages()
         rooms.on_change.append(self._changed)
@@ -199,12 +200,13 @@ class Room:
         replies: list[asyncio.Future[Said]] = []
         outcome = letter.outcome
         try:
-            for message, stanza in zip(letter.messages, letter.stanzas, strict=True):
-                self._ours.add(message.id)
-                replies.append(self._rooms.say(room, message.id, stanza))
+            ids = dict.fromkeys(each.id for each in letter.messages)  # a digest is one message about several events
+            for made, stanza in zip(ids, letter.stanzas, strict=True):
+                self._flying.setdefault(room, set()).add(made)
+                replies.append(self._rooms.say(room, made, stanza))
         except NoAnswer as error:
             outcome = Outcome(Verdict.UNKNOWN if replies else Verdict.STOPPED, error.why.value)
-        return _Flight(key, letter, outcome, tuple(replies))
+        return _Flight(room, key, letter, outcome, tuple(replies))
 
     async def _land(self, room: str, flight: _Flight, *, stopped: bool) -> Outcome:
         """Wait for what became of it, and write that down."""
@@ -248,7 +250,8 @@ class Room:
     def _give_up(self, flight: _Flight) -> None:
         for reply in flight.replies:
             reply.cancel()
-        self._ours.difference_update(each.id for each in flight.letter.messages)
+        for each in flight.letter.messages:
+            self._has_landed(flight.room, each.id)
 
     # --- what comes back ----------------------------------------------------------------------------------------------
 
@@ -261,8 +264,20 @@ class Room:
     def _came_back(self, room: str, stanza: Element) -> None:
         made = stanza.get("id", "")
         is_correction = stanza.find(f"{{{CORRECT}}}replace") is not None
-        if made not in self._ours and muc.has_body(stanza) and not is_correction:
+        if self._has_landed(room, made) or is_correction or not muc.has_body(stanza):
+            return
+        if room not in self._flying:  # or what is on its way comes behind it
             self.last.sent(room, made)  # an answer of the bot's, say
+
+    def _has_landed(self, room: str, made: str) -> bool:
+        """Whether it was on its way until now."""
+        flying = self._flying.get(room, set())
+        if made not in flying:
+            return False
+        flying.remove(made)
+        if not flying:
+            del self._flying[room]
+        return True
 
 
 def _is_about(key: str, flying: deque[_Flight]) -> bool:

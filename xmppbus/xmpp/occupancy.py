@@ -98,7 +98,8 @@ class Occupancy:
         return self.standing
 
     def try_now(self) -> None:
-        """Don't wait any longer."""
+        """Don't wait any longer; `settled` waits for what comes of it."""
+        self._settled.clear()
         self._poke.set()
 
     def doubt(self) -> None:
@@ -216,8 +217,8 @@ class Occupancy:
                 await asyncio.sleep(pause(State.REFUSED, self.attempts, self._shared.dice))
 
     def leave(self) -> None:
-        """Say that we go. Raises `NoAnswer`."""
-        if self.is_in:
+        """Say that we go, also while we are coming in. Raises `NoAnswer`."""
+        if self.standing.state in (State.IN, State.JOINING):
             talk = self._shared.talk
             talk.send(muc.leave(self.wanted.jid, self.nick, sender=talk.full()), self._session)
             self._enter(WAITING)

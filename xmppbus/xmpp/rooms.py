@@ -226,7 +226,8 @@ class Rooms:
         """Leave a room that we were asked into, for good; whether there was one. `Refused` for one of the config."""
         known = self._rooms.get(room)
         if known is not None and known.wanted.why != "asked":
-            raise Refused(Code.FORBIDDEN, f"{room} is in the config ({known.wanted.why}); take it out there")
+            because = "a route names it" if known.wanted.why == "route" else "it is one of the bot's rooms"
+            raise Refused(Code.FORBIDDEN, f"the config wants the bot in {room} ({because}); take it out there")
         if known is not None:
             await self._audience.alter(room, joined=None)
             await self._drop(room)

@@ -9,12 +9,13 @@ from xmppbus.bot.commands import (
     owning,
     publishing,
     quieting,
+    rooms,
     standing,
 )
 from xmppbus.plugins import Registry
 
 # `help` lists them in this order: what is wanted first comes first.
-_PARTS = (about, listening, looking, acknowledging, quieting, standing, publishing, dead, owning)
+_PARTS = (about, listening, looking, acknowledging, quieting, standing, publishing, dead, owning, rooms)
 
 
 def register(registry: Registry) -> None:

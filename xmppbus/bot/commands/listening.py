@@ -21,6 +21,8 @@ async def subscribe(desk: Desk, asker: Asker, values: Values) -> Answer:
     wanted = wish(desk, asker.subscriber, values)
     if not desk.may(asker, Action.SUBSCRIBE):
         return await _wish(desk, asker, wanted)
+    if asker.place is Place.ROOM:
+        await desk.audience.alter(wanted.owner, is_room=True)  # known as one even where it is none of ours any more
     before = {each.pattern for each in desk.audience.interests.of(wanted.owner)}
     kept = await desk.audience.subscribe(wanted)
     if desk.audience.person(wanted.owner).suspended:

@@ -10,6 +10,7 @@ from xmppbus.bot.access import Action
 from xmppbus.bot.catalogue import _, mark
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Table, Unusable, Values
 from xmppbus.bot.commands.listening import SUBSCRIBE, described, wish
+from xmppbus.bot.commands.rooms import room_state
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.telling import tell
 from xmppbus.people.model import Person
@@ -39,9 +40,16 @@ def _state(desk: Desk, jid: str) -> str:
     suspended = desk.audience.person(jid).suspended
     if suspended:
         return _("suspended: {why}").format(why=suspended)
+    if _is_room(desk, jid):
+        return room_state(desk, jid)
     talk = desk.house.talk
     show = talk.presence_of(jid).show if talk else "unknown"
     return "" if show == "unknown" else _(show)
+
+
+def _is_room(desk: Desk, jid: str) -> bool:
+    rooms = desk.house.rooms
+    return desk.audience.person(jid).is_room or (rooms is not None and rooms.is_room(jid))
 
 
 _SHOWS = (mark("available"), mark("chat"), mark("away"), mark("xa"), mark("dnd"), mark("offline"))

@@ -10,10 +10,12 @@ from xmppbus import limits
 from xmppbus.bot.access import Action
 from xmppbus.bot.catalogue import _, mark, several
 from xmppbus.bot.command import Answer, Asker, Table, Values
+from xmppbus.bot.commands.rooms import troubles
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import OPEN
 from xmppbus.errors import condition
 from xmppbus.people.durations import ago, lasting
+from xmppbus.people.incidents import is_work
 from xmppbus.people.model import Incident, Status
 from xmppbus.people.texts import incident_line
 from xmppbus.plugins import Registry
@@ -38,12 +40,14 @@ async def status(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: A
     if found["xmpp"]:
         lines.append(_stream(found["xmpp"], now))
     lines += _outputs(found["outputs"])
+    lines += troubles(desk)
     lines += _stopped(found["stopped"])
     lines.append(_journal(found["journal"]))
     return Answer("\n".join(lines))
 
 
 def _open(incidents: list[Incident]) -> str:
+    incidents = [each for each in incidents if not is_work(each)]
     firing = sum(1 for each in incidents if each.status is Status.FIRING)
     if not incidents:
         return _("no incident is open")
