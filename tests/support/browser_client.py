@@ -25,6 +25,8 @@ LOGIN_TIMEOUT = 30.0  # the first load of a 1.3 MB script on two busy cores
 TIMEOUT = 10.0
 CLICK_TIMEOUT = 2.0
 WIDTH, HEIGHT = 900, 700
+PHONE_WIDTH, PHONE_HEIGHT = 480, 800
+SCALE = 2  # pixels of a screenshot to one of CSS, as phones have
 # The log-in page shows sponsors' pictures from the internet: a test asks nobody outside this machine.
 CHROMIUM_OPTIONS = ["--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
@@ -109,10 +111,10 @@ async def add_contact(server: Server, jid: str, contact: str, name: str) -> None
         await stream.iq("get", server.domain, PING)  # answered after what was written before it
 
 
-def converse(socket: Websocket, jid: str, password: str, bot: str) -> "BrowserClient":
+def converse(socket: Websocket, jid: str, password: str, bot: str, *, adds: str = "") -> "BrowserClient":
     """A client that is not started yet. Where it is not installed the test is skipped; in CI it fails."""
     try:
-        return BrowserClient(socket, jid, password, bot)
+        return BrowserClient(socket, jid, password, bot, adds=adds)
     except MissingConverseError as error:
         if os.environ.get("CI"):
             pytest.fail(f"Converse.js is missing: {error}")
@@ -122,16 +124,19 @@ def converse(socket: Websocket, jid: str, password: str, bot: str) -> "BrowserCl
 class BrowserClient:
     """`async with BrowserClient(websocket, jid, password, bot) as client`: logged in, the chat with the bot is open.
 
+    The bot is a contact; or is added in the client before, under the name `adds`.
+
     Raises MissingConverseError where Chromium or Converse is not installed.
     """
 
-    def __init__(self, socket: Websocket, jid: str, password: str, bot: str) -> None:
+    def __init__(self, socket: Websocket, jid: str, password: str, bot: str, *, adds: str = "") -> None:
         chromium = shutil.which("chromium")
         if chromium is None:
             raise MissingConverseError("apt-get install chromium")
         self._chromium = chromium
         self._site = ConversePage(settings_for(socket.url, jid, password))
         self._bot = bot
+        self._adds = adds
         self._stack = AsyncExitStack()
         self.console: list[str] = []  # warnings and errors that the page logged
         self.page: Page
@@ -154,18 +159,37 @@ class BrowserClient:
         playwright = await self._stack.enter_async_context(playwright_api.async_playwright())
         browser = await playwright.chromium.launch(executable_path=self._chromium, args=CHROMIUM_OPTIONS)
         self._stack.push_async_callback(browser.close)
-        self.page = await browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB")
+        self.page = await browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE, locale="en-GB"
+        )
         self.page.set_default_timeout(TIMEOUT * 1000)
         self.page.on("console", lambda line: self.console.append(f"{line.type}: {line.text}"))
         self.page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
         await self.page.goto(site.url)
         contact = self.page.locator(f'.open-chat[data-jid="{self._bot}"]').first
         try:
+            if self._adds:
+                await self._add()
             await contact.wait_for(timeout=LOGIN_TIMEOUT * 1000)
             await until(lambda: self._opened_by_clicking(contact), TIMEOUT, "the chat with the bot")
         except (playwright_api.TimeoutError, AssertionError) as error:
             said = "\n".join(self.console)
             raise AssertionError(f"the chat with {self._bot} does not open. Console:\n{said}") from error
+
+    async def _add(self) -> None:
+        """Add the bot to the contacts, as a person does it."""
+        item = self.page.locator("a.add-contact").first
+        menu = self.page.locator("converse-dropdown", has=item).locator("button").first
+        await menu.click(timeout=LOGIN_TIMEOUT * 1000)
+        await item.click()
+        form = self.page.locator("form.add-xmpp-contact")
+        await form.locator("input[name=jid]").fill(self._bot)
+        await form.locator("input[name=name]").fill(self._adds)
+        await form.locator("button[type=submit]").click()
+        await form.wait_for(state="hidden")
+        said = self.page.locator("converse-toast")
+        await said.locator("button").click()
+        await said.wait_for(state="hidden")
 
     async def _opened_by_clicking(self, contact: Locator) -> bool:
         """Click as a person does, again where nothing happens: while old messages pour in Converse may miss a click."""
@@ -280,3 +304,9 @@ class BrowserClient:
     async def screenshot(self, path: Path) -> None:
         """Write what the window shows as PNG."""
         await self.page.screenshot(path=path, animations="disabled", caret="hide")
+
+    async def picture(self, path: Path) -> None:
+        """The same for people to look at: of a phone's width."""
+        await self.page.set_viewport_size({"width": PHONE_WIDTH, "height": PHONE_HEIGHT})
+        await self.page.mouse.move(0, 0)
+        await self.screenshot(path)
