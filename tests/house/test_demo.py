@@ -65,9 +65,12 @@ async def test_it_says_how_to_log_in_and_its_commands_work_in_another_terminal(o
         assert "password" in said
         commands = [line.strip() for line in said.split("another terminal")[1].splitlines() if line.startswith("  ")]
         assert len(commands) == 3
+        printed = ""
         for command in commands:
-            shell = await asyncio.create_subprocess_shell(command, stdout=DEVNULL, stderr=PIPE)
-            assert (await shell.communicate(), shell.returncode)[1] == 0, command
+            shell = await asyncio.create_subprocess_shell(command, stdout=PIPE, stderr=PIPE)
+            printed = (await shell.communicate())[0].decode()
+            assert shell.returncode == 0, command
+        assert "jid bot@bus.localhost" in printed, "the last one is `status`"
         while "hello from a shell" not in said:
             said += await line_of(process)
         assert "hello from curl" in said

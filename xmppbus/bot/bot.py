@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from xmppbus import limits
 from xmppbus.bot import commands, hearing
-from xmppbus.bot.access import Affiliation
+from xmppbus.bot.access import Affiliation, affiliations_of
 from xmppbus.bot.catalogue import _, mark, speaking
 from xmppbus.bot.command import Asker, Place
 from xmppbus.bot.conversation import Conversations, Line
@@ -47,32 +49,36 @@ class Bot:
         self._desk: Desk | None = None
         self._conversations: Conversations | None = None
         self._invocations: Invocations | None = None
-        # Before the first session begins: clients keep what they are told of features.
+        self._early: deque[Heard] = deque(maxlen=limits.EARLY_HEARD)
+        # Before the first session begins: clients keep what they are told of features, and nobody repeats what he said.
         talk.profile.features.update(FEATURES)
+        affiliations = affiliations_of(options)
+        talk.may_subscribe = lambda jid: affiliations.of(jid) is not Affiliation.OUTCAST
+        talk.on_heard.append(self._hear)
+        talk.answers.append(self._asked)
 
     async def run(self, accept: Accept) -> None:
         """Hear and answer until cancelled."""
         desk = self._desk = open_desk(self._house, accept, self._options)
-        self._talk.may_subscribe = lambda jid: desk.affiliations.of(jid) is not Affiliation.OUTCAST
         async with asyncio.TaskGroup() as group:
             self._conversations = Conversations(desk, group)
             self._invocations = Invocations(desk)
             group.create_task(keep_standing(desk, self._talk), name="the bot's status text")
-            self._talk.on_heard.append(self._hear)
-            self._talk.answers.append(self._asked)
+            while self._early:
+                self._hear(self._early.popleft())
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
-                self._talk.on_heard.remove(self._hear)
-                self._talk.answers.remove(self._asked)
+                self._conversations = self._invocations = None
 
     def status(self) -> Mapping[str, Any]:
-        """Who is being talked to, and how much was answered, or left out because it came too fast."""
-        conversations = self._conversations
+        """Where it is, who is being talked to, and how much was answered, or left out because it came too fast."""
+        conversations, talk = self._conversations, self._talk.status()
         if conversations is None:
             return {"state": "down"}
         return {
             "state": "up",
+            **{name: talk[name] for name in ("jid", "contacts", "online")},
             "talking": conversations.talking,
             "answered": conversations.answered,
             "dropped": conversations.dropped,
@@ -81,8 +87,11 @@ class Bot:
     # --- messages ---------------------------------------------------------------------------------------------------
 
     def _hear(self, heard: Heard) -> None:
+        if self._conversations is None:
+            self._early.append(heard)
+            return
         heard = hearing.located(heard, self._rooms)
-        if self._conversations is None or not hearing.is_for_people(heard, self._rooms):
+        if not hearing.is_for_people(heard, self._rooms):
             return
         line = self._line(heard)
         if line is not None:

@@ -1,6 +1,9 @@
 """The demonstration: a private Prosody, the bus and its bot, a trickle of events, a subscriber that shows what arrives.
 
 Everything runs on loopback, in one temporary directory, and ends with it.
+
+The person's account owns the bot, and is subscribed to nothing until it asks: the first that a client showed would be
+corrections of messages that it has never seen, or a pile of what was stored; and asking is what one should see work.
 """
 
 from __future__ import annotations
