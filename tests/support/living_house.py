@@ -28,6 +28,7 @@ def config_file(
 ) -> Path:
     """The config of a bus with a bot, as the file of somebody who runs it; `component` is the first one otherwise."""
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / "secret").touch(mode=0o600)
     (directory / "secret").write_text(server.secret)
     path = directory / "xmppbus.yaml"
     config: dict[str, Any] = {
@@ -39,6 +40,7 @@ def config_file(
         },
         "http": None,
         "source": "house",
+        "socket": {"path": str(directory / "socket")},  # two houses may live side by side
         "bot": dict(bot),
         "routes": [dict(each) for each in routes],
     }
