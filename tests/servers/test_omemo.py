@@ -100,6 +100,16 @@ def keys_in(directory: Path) -> Path:
     return directory / "omemo.keys"
 
 
+def contents(path: Path) -> bytes:
+    """As a backup has them."""
+    return path.read_bytes()
+
+
+def restore(path: Path, saved: bytes) -> None:
+    """As one does after an accident."""
+    path.write_bytes(saved)
+
+
 def jid_of(mode: str) -> str:
     """The bot's."""
     return BOT if mode == "component" else ACCOUNT
@@ -274,3 +284,27 @@ async def test_much_that_nobody_answers_is_read_to_the_end(server: Server, tmp_p
         await romeo.reads("event 119")
         assert [text for text in romeo.read if text.startswith("event")] == [f"event {each}" for each in range(120)]
         assert not romeo.unread
+
+
+async def test_keys_of_before_are_mended_when_somebody_writes(server: Server, tmp_path: Path) -> None:
+    """As from a backup: neither reads the other, until the bot begins anew with the device that it can't read."""
+    async with omemo_person(server) as romeo:
+        async with encrypting(server, tmp_path) as bot:
+            await romeo.says(BOT, "one")
+            await bot.hears("one")
+            await bot.says(romeo.jid, "first")
+            await romeo.reads("first")
+        saved = contents(keys_in(tmp_path))
+        async with encrypting(server, tmp_path) as bot:
+            await romeo.says(BOT, "two")
+            await bot.hears("two")
+            await bot.says(romeo.jid, "second")
+            await romeo.reads("second")
+        restore(keys_in(tmp_path), saved)
+        async with encrypting(server, tmp_path) as bot:
+            await romeo.says(BOT, "three")
+            await until(lambda: any(each.is_encrypted for each in bot.heard), SOON, "something unreadable")
+            await bot.says(romeo.jid, "third")
+            await romeo.reads("third")
+            await romeo.says(BOT, "four")
+            await bot.hears("four")

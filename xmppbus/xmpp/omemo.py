@@ -21,7 +21,15 @@ from xml.etree.ElementTree import Element
 import oldmemo
 import oldmemo.etree
 from doubleratchet import DuplicateMessageException
-from omemo import DeviceListDownloadFailed, MessageNotForUs, NoEligibleDevices, SessionManager
+from omemo import (
+    DecryptionFailed,
+    DeviceListDownloadFailed,
+    KeyExchangeFailed,
+    MessageNotForUs,
+    NoEligibleDevices,
+    OMEMOException,
+    SessionManager,
+)
 from omemo.types import DeviceList
 
 from xmppbus import limits
@@ -65,6 +73,7 @@ class Encryption:
         self._setting_up: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()  # the library reads, changes and writes a session in several steps
         self._learnt: OrderedDict[str, _Learnt] = OrderedDict()
+        self._mended: OrderedDict[tuple[str, str], float] = OrderedDict()  # not again before
         self._incoming = Lanes()
         self._outgoing = Lanes()
         self._fingerprint = ""
@@ -320,6 +329,8 @@ class Encryption:
                 log.info("%s: a message of %s can't be read: %s", self._talk.jid, sender, type(error).__name__)
                 if isinstance(error, MessageNotForUs):
                     self._tell(stanza.get("from", ""))
+                elif isinstance(error, (DecryptionFailed, KeyExchangeFailed)):
+                    await self._mend(stanza, sender)
                 hear(stanza)
             return
         if text is not None:
@@ -332,6 +343,24 @@ class Encryption:
         if told is not None:
             with contextlib.suppress(NoAnswer):
                 self._talk.send(told)
+
+    async def _mend(self, stanza: Element, sender: str) -> None:
+        """Begin anew with a device whose messages can't be read: one of us has keys of before, as from a backup."""
+        header = stanza.find(f"{ENCRYPTED}/{{{NAMESPACE}}}header")
+        number = header.get("sid", "") if header is not None else ""
+        now = asyncio.get_running_loop().time()
+        if self._sessions is None or self._mended.get((sender, number), 0.0) > now:
+            return
+        self._mended[sender, number] = now + limits.OMEMO_AGAIN_SECONDS
+        if len(self._mended) > limits.OMEMO_BUNDLES:
+            self._mended.popitem(last=False)
+        with contextlib.suppress(OMEMOException, TimeoutError):
+            await _fetch_keys(self._sessions, sender)
+            async with asyncio.timeout(limits.OMEMO_SECONDS), self._turn:
+                for device in await self._sessions.get_device_information(sender):
+                    if str(device.device_id) == number:
+                        log.info("%s: beginning anew with device %s of %s", self._talk.jid, number, sender)
+                        await self._sessions.replace_sessions(device)
 
     async def _decrypted(self, stanza: Element, sender: str) -> str | None:
         sessions = await self._ready()
