@@ -138,3 +138,16 @@ async def test_an_incident_is_acknowledged_by_an_ad_hoc_command(scene: Scene) ->
         assert "Acknowledged: /var is 91 % full" in answer
         await client.close_commands()
         await client.until_message("acknowledged by romeo@localhost")
+
+
+async def test_what_was_published_by_mistake_is_gone(scene: Scene) -> None:
+    """Both what is an incident's and what is not; in its place stands that it was removed."""
+    async with scene.client(adds="xmppbus") as client:
+        await client.send("subscribe disk.#")
+        await until_chat(client, GREETING)
+        incident = await scene.publish(DISK, "firing")
+        plain = (await scene.bus.command("publish", "disk.swapped", "sdb is new")).out.strip()
+        await client.until_message("sdb is new")
+        for item in (incident, plain):
+            await scene.bus.command("retract", "--yes", item)
+        await until_chat(client, [*GREETING, *["xmppbus has removed a message"] * 2])

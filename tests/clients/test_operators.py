@@ -194,3 +194,32 @@ async def test_poezio_acknowledges_by_an_ad_hoc_command(
     await client.until_shown("Adhoc command completed: Acknowledged: / is 91 % full")
     client.press("C-p")
     await romeo.until_said(*GREETING, TAKEN.replace(" (×2)", ""))
+
+
+async def test_what_was_published_by_mistake_is_taken_back_in_a_line_of_its_own(
+    open_client: OpenClient, client_name: str, prosody: Server, bus: Daemon, person: str
+) -> None:
+    """Neither knows retractions (XEP-0424): the message stays, and below it stands what the fallback says."""
+    romeo = await operator(open_client, client_name, prosody, person)
+    item = (await bus.command("publish", *DISK, "firing")).out.strip()
+    await romeo.until_said(*GREETING, FIRING)
+    await bus.command("retract", "--yes", item)
+    await romeo.client.until_shown("taken back: ")
+    assert romeo.chat()[:-1] == [*GREETING, FIRING]
+
+
+async def test_profanity_is_told_when_it_comes_back_what_became_of_an_incident(
+    open_client: OpenClient, prosody: Server, bus: Daemon, person: str
+) -> None:
+    """COMPAT(profanity 0.13.1): it would drop a correction of what it has not seen since it started."""
+    romeo = await operator(open_client, "profanity", prosody, person)
+    await bus.command("publish", *DISK, "firing")
+    await romeo.until_said(*GREETING, FIRING)
+    await romeo.client.type("/disconnect")
+    await romeo.client.until_shown("logged out successfully")
+    romeo.client.close()
+    await bus.command("publish", *DISK, "resolved")
+    await bus.until_nothing_waits(SOON)
+    client = await open_client("profanity", prosody, person)
+    await client.talk_to(BOT)
+    await Operator(client, person).until_said("✔ *resolved* after N s: / is 91 % full\ndisk.full · db1 · db1:/")
