@@ -465,15 +465,16 @@ WISHES = 100
 can be named by the beginning of their id; strangers who wait for an owner's yes: more than he would ever read."""
 
 ASKERS = 10_000
+EARLY_HEARD = 256
 ASKED_WAITING = 8
 ANSWERS_AT_ONCE = 256
 ANSWERS_PER_MINUTE = 120
 SAME_ANSWERS_PER_MINUTE = 10
 SILENCE_SECONDS = 60.0
 COMMAND_SECONDS = 30.0
-"""People whose pages and pace are remembered; lines of one that wait for their answer, and people answered side by
-side; answers (in all, and the same again) after which it looks like two programs that talk to each other, and how long
-nothing is said then; how long a command may take."""
+"""People whose pages and pace are remembered; messages that are kept while the bot starts, and then answered; lines of
+one that wait for their answer, and people answered side by side; answers (in all, and the same again) after which it
+looks like two programs that talk to each other, and how long nothing is said then; how long a command may take."""
 
 REMEMBERED_SECONDS = 600.0
 ONE_TIME_WORD_SECONDS = 120.0

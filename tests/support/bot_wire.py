@@ -33,6 +33,18 @@ class Wire:
         self.bot = bot
         self._stream = stream
         self._written: list[bytes] = []
+        self._life: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Let the bot run."""
+        self._life = asyncio.create_task(self.bot.run(self.desk.desk.accept))
+        await until(lambda: self.bot.status()["state"] == "up", 20, "the bot to listen")
+
+    async def stop(self) -> None:
+        """End it; the stream stays."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait([self._life])
 
     def take(self, data: bytes) -> None:
         """What the stream writes. A request of its own (the fence's ping) is answered at once."""
@@ -44,6 +56,18 @@ class Wire:
     async def give(self, *stanzas: Element) -> list[Element]:
         """Let them arrive; all that is written because of them."""
         self._written.clear()
+        self.arrive(*stanzas)
+        return await self.written()
+
+    async def written(self) -> list[Element]:
+        """What was written, once everybody is answered."""
+        await until(lambda: not self.is_busy, 20, "everybody to be answered", poll=0)
+        await asyncio.sleep(0)  # what is written is gathered for one turn of the loop
+        self._stream.pipeline.flush()
+        return list(fromstring(b"<stream>" + b"".join(self._written) + b"</stream>"))  # noqa: S314  # the product's own
+
+    def arrive(self, *stanzas: Element) -> None:
+        """Let them arrive, and wait for nothing."""
         hooks = self._stream.hooks
         for each in stanzas:
             if each.tag.endswith("}iq"):
@@ -51,16 +75,12 @@ class Wire:
             else:
                 errors, others = hooks.errors, hooks.messages if each.tag.endswith("}message") else hooks.presences
                 hooks.hear(errors if each.get("type") == "error" else others, each, is_up=True)
-        await until(lambda: not self.is_busy, 20, "everybody to be answered", poll=0)
-        await asyncio.sleep(0)  # what is written is gathered for one turn of the loop
-        self._stream.pipeline.flush()
-        return list(fromstring(b"<stream>" + b"".join(self._written) + b"</stream>"))  # noqa: S314  # the product's own
 
     @property
     def is_busy(self) -> bool:
         """Whether somebody is being answered."""
         talk = self.desk.desk.house.talk
-        return bool(self.bot.status()["talking"] or (talk and talk.status()["answering"]))
+        return bool(self.bot.status().get("talking") or (talk and talk.status()["answering"]))
 
 
 @asynccontextmanager
@@ -81,11 +101,9 @@ async def wire(directory: Path) -> AsyncIterator[Wire]:
         stream.pipeline.open(opened.take)
         stream.session = 1
         async with talk:
-            life = asyncio.create_task(opened.bot.run(desk.desk.accept))
-            await until(lambda: opened.bot.status()["state"] == "up", 20, "the bot to listen")
+            await opened.start()
             try:
                 yield opened
             finally:
-                life.cancel()
-                await asyncio.wait([life])
+                await opened.stop()
         stream.pipeline.close()
