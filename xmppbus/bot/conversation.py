@@ -199,5 +199,6 @@ def sentence(refusal: Refused) -> str:
 
 
 def _counted_as(asker: Asker) -> str:
-    """Whose queue and pace: a person's, whatever the place; an occupant's where the room hides who it is."""
-    return asker.jid or asker.full
+    """Whose queue and pace: a person's, whatever the place; where a room hides who they are, everybody's together: a
+    new nick is nobody new."""
+    return asker.jid or asker.room or asker.full
