@@ -93,7 +93,7 @@ def _omemo(bot: BotOptions) -> Iterator[Difference]:
     if missing:
         sentence = (
             f"encryption needs the extra `omemo`, which is not installed here ({', '.join(missing)}): pip install "
-            "'xmppbus[omemo]'. Its licence is AGPL-3.0; docs/howto/encryption.md says what that means"
+            "'xmppbus[omemo]' (in a clone: '.[omemo]'). It is AGPL-3.0; docs/howto/encryption.md says what that means"
         )
         yield Difference(("bot", "omemo"), sentence, at_key=True)
 

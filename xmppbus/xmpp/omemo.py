@@ -30,6 +30,7 @@ from omemo import (
     OMEMOException,
     SessionManager,
 )
+from omemo.storage import StorageException
 from omemo.types import DeviceList
 
 from xmppbus import limits
@@ -388,4 +389,6 @@ def _reason(error: Exception) -> str:
     """In words for whoever does not get the message."""
     if isinstance(error, (NoEligibleDevices, TimeoutError)):
         return "their keys can't be had"
+    if isinstance(error, StorageException):
+        return "my own can't be written"
     return type(error).__name__
