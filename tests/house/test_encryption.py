@@ -55,6 +55,17 @@ class TestWithoutTheExtra:
         assert "AGPL-3.0" in line
         assert not keys_of(bus).exists()
 
+    def test_a_broken_extra_is_a_mistake_that_says_what_is_broken(self, tmp_path: Path) -> None:
+        """As after half an installation: its names are there, and what is below them is not."""
+        wanted = bot_without_a_server(tmp_path)
+        bus = Daemon(tmp_path / "bus", config={**wanted, "bot": {"omemo": True}})
+        program = program_without(tmp_path / "venv", ("XEdDSA",))
+        for command in ("check", "serve"):
+            done = ran(bus, *program, command, "--config", str(bus.config_file))
+            assert done.returncode == 78, done
+            assert "can't be loaded: No module named 'xeddsa'. Install it anew" in done.stderr
+            assert "Traceback" not in done.stderr
+
     async def test_a_bot_that_does_not_encrypt_needs_none_of_it(self, tmp_path: Path, program: tuple[str, ...]) -> None:
         """The house is whole."""
         bus = Daemon(tmp_path / "bus", config=bot_without_a_server(tmp_path))

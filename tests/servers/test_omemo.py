@@ -18,6 +18,7 @@ from tests.support.raw import RawStream
 from tests.support.raw_xml import PUBSUB
 from tests.support.server import Server
 from tests.support.waiting import until
+from xmppbus import limits
 from xmppbus.xmpp.messages import Heard, chat
 from xmppbus.xmpp.omemo import Encryption
 from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE
@@ -308,3 +309,17 @@ async def test_keys_of_before_are_mended_when_somebody_writes(server: Server, tm
             await romeo.reads("third")
             await romeo.says(BOT, "four")
             await bot.hears("four")
+
+
+async def test_what_many_need_is_learnt_at_once_and_bounded(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before one event goes to all of them; who can't be asked holds up nobody."""
+    monkeypatch.setattr(limits, "OMEMO_LISTS", 10)
+    strangers = [f"nobody{number}@{server.domain}" for number in range(20)]
+    async with encrypting(server, tmp_path) as bot, omemo_person(server) as romeo:
+        await bot.talk.prepare([*strangers, "nobody@nowhere.invalid", romeo.jid])
+        assert len(bot.encryption._learnt) == 10
+        assert b"3 firing" not in await bot.says(romeo.jid, "3 firing")
+        assert b"3 firing" in await bot.says(strangers[-1], "3 firing")
+        await romeo.reads("3 firing")

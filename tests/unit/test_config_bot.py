@@ -66,3 +66,22 @@ def test_what_an_analyzer_makes_comes_by_people_too(write: Write) -> None:
         ("people", "all"),
     ]
     assert [tuple(each) for each in config.routes.onward("a/0", event)] == [("pubsub", "disk.digest")]
+
+
+def test_for_whom_is_encrypted_is_checked_too(said: Said, write: Write) -> None:
+    """By JID or domain, each once, in one of three words; a word for all is `true` or `false`."""
+    wrong = "bot: {omemo: {romeo@example.org: required, Romeo@example.org: never, 'a b@c': possible}}\n"
+    assert [line.partition(": ")[2] for line in said(XMPP + wrong)] == [
+        "`Romeo@example.org` is the same JID as `romeo@example.org`",
+        "`a b@c` should be a bare JID or a domain: `romeo@example.org`",
+    ]
+    (word,) = said(XMPP + "bot: {omemo: {romeo@example.org: allways}}\n")
+    assert "bot.omemo.romeo@example.org can't be `allways`" in word
+    (kind,) = said(XMPP + "bot: {omemo: sometimes}\n")
+    assert "bot.omemo should be `true` or `false` or options by name, not `sometimes`" in kind
+    bot = load(write(XMPP + "bot: {omemo: {example.org: possible}}\n"), {}).options.bot
+    assert bot is not None
+    assert bot.omemo == {"example.org": "possible"}
+    off = load(write(XMPP + "bot: {}\n"), {}).options.bot
+    assert off is not None
+    assert off.omemo is False, "off by default"

@@ -81,13 +81,16 @@ def _unusable_keys(config: Config) -> str:
     """What the daemon would not start with."""
     if config.options.bot is None or not config.options.bot.omemo:
         return ""
-    from xmppbus.outputs.chat_plane import OMEMO_FILE
-    from xmppbus.xmpp.omemo_store import check_keys
+    from xmppbus.outputs.chat_plane import BROKEN_EXTRA, OMEMO_FILE
 
     try:
+        from xmppbus.xmpp.omemo_store import check_keys
+
         check_keys(config.journal_path.with_name(OMEMO_FILE))
     except ConfigInvalid as error:
         return str(error)
+    except ImportError as error:
+        return BROKEN_EXTRA.format(error)
     return ""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
+from xmppbus.errors import ConfigInvalid
 from xmppbus.house import House
 from xmppbus.options import BotOptions
 from xmppbus.outputs.chat import Chat
@@ -23,10 +24,16 @@ from xmppbus.people.store import People
 from xmppbus.plugins import Options, Registry
 from xmppbus.route import ESCALATION, Target
 from xmppbus.xmpp.rooms import Rooms
+from xmppbus.xmpp.sealing import Recipients
 from xmppbus.xmpp.talk import Talk
+
+if TYPE_CHECKING:
+    from xmppbus.xmpp.omemo import Encryption
 
 OMEMO_FILE = "omemo.keys"
 """Beside the journal."""
+
+BROKEN_EXTRA = "the extra `omemo`, which `bot.omemo` needs, is installed and can't be loaded: {}. Install it anew"
 
 PEOPLE = "people"
 OUTPUTS = (PEOPLE, CHAT, DIGEST, ROOM)
@@ -63,12 +70,17 @@ def open_chat_plane(house: House, people: People, owners: Owners) -> None:
     )
     house.budget = Budget(bot.messages_per_minute)
     if bot.omemo:
-        # Here, for what it needs is an extra, and nobody else has to have it.
-        from xmppbus.xmpp.omemo import Encryption
-        from xmppbus.xmpp.sealing import Recipients
+        encryption, path = _encryption(), house.config.journal_path.with_name(OMEMO_FILE)
+        encryption(house.xmpp, house.talk, path, Recipients(bot.omemo))
 
-        path = house.config.journal_path.with_name(OMEMO_FILE)
-        Encryption(house.xmpp, house.talk, path, Recipients(bot.omemo))
+
+def _encryption() -> type[Encryption]:
+    """Imported here, for what it needs is an extra, and nobody else has to have it."""
+    try:
+        from xmppbus.xmpp.omemo import Encryption
+    except ImportError as error:
+        raise ConfigInvalid(BROKEN_EXTRA.format(error)) from error
+    return Encryption
 
 
 def _rooms_of_routes(house: House) -> set[str]:
