@@ -34,6 +34,7 @@ from xmppbus.outputs.chat import Chat
 from xmppbus.outputs.chat_plane import open_chat_plane
 from xmppbus.outputs.digest import Digest
 from xmppbus.outputs.people import ForPeople, people_work
+from xmppbus.people.catalogue import speaking
 from xmppbus.people.handing_over import ManyDeliverer
 from xmppbus.plugins import Registry, load
 from xmppbus.retry import Retry
@@ -116,6 +117,8 @@ async def live(
             house.xmpp = Stream(options.xmpp, secret_of(config), dice=random.random)
         else:
             house.notices.append(NO_SERVER)
+        if options.bot:
+            stack.enter_context(speaking(options.bot.language))
         open_chat_plane(house, journal.people, affiliations_of(options.bot))
         _build(house)
 

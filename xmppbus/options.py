@@ -169,6 +169,9 @@ class SocketOptions(_Options, frozen=True, kw_only=True):
 
 
 Severity = Literal["debug", "info", "notice", "warning", "error", "critical"]
+Language = Annotated[
+    str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\Z", description="a language, such as `de`")
+]
 TimeZone = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z", description="a time zone, such as `Europe/Rome`")]
 
 
@@ -196,6 +199,7 @@ class BotOptions(_Options, frozen=True, kw_only=True):
     strangers: Literal["refused", "queued"] = "refused"  # `subscribe` by who is `none`: no, or wait for an owner's yes
     # Put before a command in a room; in a chat commands are taken with it, with a slash, and bare.
     prefix: Annotated[str, Meta(pattern=r"^[!-/:-@\[-`{-~]{0,3}\Z", description="up to three signs, such as `!`")] = "!"
+    language: Language = "en"  # of what it says unasked, and to clients that don't say theirs; where it is translated
     time_zone: TimeZone = "UTC"  # of quiet hours and times in texts, where nobody says otherwise
     rooms: list[RoomOptions] = field(default_factory=list)  # rooms that the bot joins
     messages_per_minute: Annotated[int, Meta(ge=1, le=6_000)] = 10  # to one person or room; what is more is a digest

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.reference.pages import ROOT
-from xmppbus.bot.catalogue import DOMAIN, LOCALE
+from xmppbus.people.catalogue import DOMAIN, LOCALE
 
 POT = LOCALE / f"{DOMAIN}.pot"
 PACKAGE = ROOT / "xmppbus"

@@ -10,7 +10,8 @@ import pytest
 from tests.reference import catalogue_page
 from tests.support.bot_desk import MEMBER, scene
 from tests.support.translation import translate
-from xmppbus.bot.catalogue import _, several, speaking
+from xmppbus.people import catalogue
+from xmppbus.people.catalogue import _, several, speaking
 
 GERMAN = {
     "No incident is open.": "Nichts ist offen.",
@@ -20,17 +21,17 @@ GERMAN = {
 PAGES = {("… {count} more line: `more`", "… {count} more lines: `more`"): "… noch eine Zeile\n… noch {count} Zeilen"}
 
 
-@pytest.fixture
-def locale(tmp_path: Path) -> Path:
-    """A translation into German, as a client asks for it."""
-    translate(tmp_path / "locale", "de", GERMAN, PAGES)
-    return tmp_path / "locale"
+@pytest.fixture(autouse=True)
+def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A translation into German is there."""
+    monkeypatch.setattr(catalogue, "LOCALE", tmp_path / "locale")
+    translate(catalogue.LOCALE, "de", GERMAN, PAGES)
 
 
-async def test_who_writes_in_a_language_is_answered_in_it(tmp_path: Path, locale: Path) -> None:
+async def test_who_writes_in_a_language_is_answered_in_it(tmp_path: Path) -> None:
     """What is not translated is said in English, in the same answer."""
     async with scene(tmp_path) as bot:
-        with speaking("de", locale):
+        with speaking("de"):
             assert await bot.says(MEMBER, "incidents") == "Nichts ist offen."
             answer = await bot.says(MEMBER, "ack db1")
         assert answer.startswith("Ich kenne kein Ereignis `db1`")
@@ -47,23 +48,31 @@ async def test_who_writes_in_a_language_is_answered_in_it(tmp_path: Path, locale
         ("", "No incident is open."),
     ],
 )
-def test_a_region_falls_back_to_its_language_and_that_to_english(tag: str, said: str, locale: Path) -> None:
+def test_a_region_falls_back_to_its_language_and_that_to_english(tag: str, said: str) -> None:
     """RFC 4647 §3.4."""
-    with speaking(tag, locale):
+    with speaking(tag):
         assert _("No incident is open.") == said
 
 
+def test_the_bots_own_language_is_spoken_where_there_is_no_other() -> None:
+    """`bot.language`: to clients that say none, or one that nobody has translated to; a server makes none into `en`."""
+    with speaking("de"):
+        for tag in ("", "fr", "en", "en-GB"):
+            with speaking(tag):
+                assert _("No incident is open.") == "Nichts ist offen."
+
+
 @pytest.mark.parametrize("tag", ["../de", "de/../de", "de\0", "d", "x" * 4_000, "de." * 40])
-def test_what_is_no_language_is_never_looked_for(tag: str, locale: Path) -> None:
+def test_what_is_no_language_is_never_looked_for(tag: str) -> None:
     """It comes from anybody, and would be the name of a file."""
-    with speaking(tag, locale):
+    with speaking(tag):
         assert _("No incident is open.") == "No incident is open."
 
 
-def test_a_number_has_the_form_that_the_language_gives_it(locale: Path) -> None:
+def test_a_number_has_the_form_that_the_language_gives_it() -> None:
     """As many as it has."""
     (forms,) = PAGES
-    with speaking("de", locale):
+    with speaking("de"):
         assert several(*forms, 1) == "… noch eine Zeile"
         assert several(*forms, 3).format(count=3) == "… noch 3 Zeilen"
     assert several(*forms, 1).format(count=1) == "… 1 more line: `more`"

@@ -14,7 +14,6 @@ from xml.etree.ElementTree import Element
 from xmppbus import limits
 from xmppbus.bot import commands, hearing
 from xmppbus.bot.access import Affiliation, affiliations_of
-from xmppbus.bot.catalogue import _, mark, speaking
 from xmppbus.bot.command import Asker, Place
 from xmppbus.bot.conversation import Conversations, Line
 from xmppbus.bot.desk import Desk, open_desk
@@ -25,6 +24,7 @@ from xmppbus.house import House
 from xmppbus.interfaces import Accept
 from xmppbus.options import BotOptions
 from xmppbus.people.addresses import bare
+from xmppbus.people.catalogue import _, mark, speaking
 from xmppbus.plugins import Options, Registry
 from xmppbus.xmpp.adhoc import FEATURES
 from xmppbus.xmpp.messages import Heard

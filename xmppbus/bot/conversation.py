@@ -13,7 +13,6 @@ from typing import NamedTuple
 from xmppbus import limits
 from xmppbus.bot import words
 from xmppbus.bot.access import Action, Affiliation
-from xmppbus.bot.catalogue import _, speaking
 from xmppbus.bot.command import Answer, Asker, Place, Unusable
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import is_about_incident
@@ -22,6 +21,7 @@ from xmppbus.bot.pace import Pace, Speech
 from xmppbus.bot.pages import cut
 from xmppbus.bot.shown import as_text
 from xmppbus.errors import BusError, Refused
+from xmppbus.people.catalogue import _, speaking
 
 log = logging.getLogger("xmppbus.bot")
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from xmppbus import limits
 from xmppbus.bot import words
-from xmppbus.bot.catalogue import _
 from xmppbus.bot.command import Asker, Unusable
 from xmppbus.bot.desk import Desk
 from xmppbus.journal import Entry
 from xmppbus.people.audience import CHAT, ROOM
+from xmppbus.people.catalogue import _
 from xmppbus.people.incidents import is_of_incident
 from xmppbus.people.model import Incident, Message, Status
 from xmppbus.route import Match, Target

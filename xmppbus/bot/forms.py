@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xmppbus.bot.catalogue import _
 from xmppbus.bot.command import Argument, Command, Kind, Table, Unusable
 from xmppbus.bot.words import value_of
 from xmppbus.fields import SEVERITIES
+from xmppbus.people.catalogue import _
 from xmppbus.xmpp.adhoc import Field, FieldKind, Form, Mistaken, Reported
 
 _KINDS = {Kind.TEXT: FieldKind.LINES, Kind.JID: FieldKind.JID, Kind.SEVERITY: FieldKind.CHOICE}

@@ -13,13 +13,13 @@ from xml.etree.ElementTree import Element
 from xmppbus import limits
 from xmppbus.bot import forms
 from xmppbus.bot.access import Affiliation
-from xmppbus.bot.catalogue import _, speaking
 from xmppbus.bot.command import Answer, Asker, Command, Unusable
 from xmppbus.bot.confirming import Work
 from xmppbus.bot.conversation import refused, sentence
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.remembering import Remembered
 from xmppbus.errors import Refused
+from xmppbus.people.catalogue import _, speaking
 from xmppbus.xmpp import adhoc
 from xmppbus.xmpp.adhoc import Doing, Mistaken, Request
 from xmppbus.xmpp.messages import LANGUAGE

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from xmppbus import limits
-from xmppbus.bot.catalogue import several
 from xmppbus.bot.remembering import Remembered
 from xmppbus.interfaces import Clock
+from xmppbus.people.catalogue import several
 
 ANSWER_PAGES = 40
 _MOST_CHARACTERS = ANSWER_PAGES * limits.ANSWER_CHARACTERS

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from xmppbus import limits
-from xmppbus.bot.catalogue import _
 from xmppbus.bot.command import Kind, Unusable
 from xmppbus.fields import SEVERITIES
 from xmppbus.people import durations
 from xmppbus.people.addresses import bare_jid
+from xmppbus.people.catalogue import _
 from xmppbus.people.model import Quiet
 
 _PATTERN = re.compile(r"(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*")

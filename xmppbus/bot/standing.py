@@ -10,9 +10,9 @@ import asyncio
 from datetime import timedelta
 
 from xmppbus import limits
-from xmppbus.bot.catalogue import _
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import OPEN
+from xmppbus.people.catalogue import _
 from xmppbus.people.incidents import is_work
 from xmppbus.people.model import Status
 from xmppbus.route import Match

@@ -11,9 +11,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from xmppbus.bot.catalogue import _
 from xmppbus.bot.command import Argument, Command, Kind, Unusable
 from xmppbus.bot.reading import READERS
+from xmppbus.people.catalogue import _
 
 _QUOTED = re.compile(r"""(?:"([^"]*)"|'([^']*)'|[“”„]([^“”„]*)[“”]|«([^»]*)»)(?=\s|$)""")
 _SHOWN = 40  # characters of a wrong word that are repeated in a sentence

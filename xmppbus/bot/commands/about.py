@@ -7,9 +7,9 @@ from importlib.metadata import version as installed
 
 from xmppbus.bot import words
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark
 from xmppbus.bot.command import Answer, Argument, Asker, Command, Kind, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
+from xmppbus.people.catalogue import _, mark
 from xmppbus.people.durations import ago
 from xmppbus.plugins import Registry
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import incident_of
 from xmppbus.people.acting import Acted
+from xmppbus.people.catalogue import _, mark
 from xmppbus.people.model import Incident, Status
 from xmppbus.plugins import Registry
 from xmppbus.render import plain

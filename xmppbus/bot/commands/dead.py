@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xmppbus import limits
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.errors import condition
 from xmppbus.journal import Entry, Fate
+from xmppbus.people.catalogue import _, mark
 from xmppbus.plugins import Registry
 from xmppbus.render import one_line, plain
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from xmppbus import limits
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark, several
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Place, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.reading import Way
 from xmppbus.bot.telling import tell_owners
 from xmppbus.fields import SEVERITIES
+from xmppbus.people.catalogue import _, mark, several
 from xmppbus.people.durations import lasting
 from xmppbus.people.model import Quiet, Subscription
 from xmppbus.people.shown import clock_time

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from xmppbus import limits
-from xmppbus.bot.catalogue import _, mark, several
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import entry_of, short_id
 from xmppbus.errors import condition
 from xmppbus.journal import Entry, Fate, State
+from xmppbus.people.catalogue import _, mark, several
 from xmppbus.people.durations import ago
 from xmppbus.people.model import Message
 from xmppbus.people.shown import Known, known_of

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from xmppbus import limits
 from xmppbus.bot import words
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Table, Unusable, Values
 from xmppbus.bot.commands.listening import SUBSCRIBE, described, wish
 from xmppbus.bot.commands.rooms import room_state
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.telling import tell
+from xmppbus.people.catalogue import _, mark
 from xmppbus.people.model import Person
 from xmppbus.plugins import Registry
 

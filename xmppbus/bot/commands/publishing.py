@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark, several
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import entry_of, short_id
 from xmppbus.errors import Refused
+from xmppbus.people.catalogue import _, mark, several
 from xmppbus.plugins import Registry
 from xmppbus.render import one_line, plain
 

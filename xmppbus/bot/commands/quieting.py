@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import incident_of
 from xmppbus.fields import SEVERITIES
+from xmppbus.people.catalogue import _, mark
 from xmppbus.people.model import Mute
 from xmppbus.plugins import Registry
 from xmppbus.render import plain

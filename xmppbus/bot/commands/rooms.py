@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from xmppbus import limits
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark, several
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Place, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.telling import tell
+from xmppbus.people.catalogue import _, mark, several
 from xmppbus.people.durations import lasting
 from xmppbus.plugins import Registry
 from xmppbus.render import plain

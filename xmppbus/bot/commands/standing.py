@@ -8,12 +8,12 @@ from typing import Any
 
 from xmppbus import limits
 from xmppbus.bot.access import Action
-from xmppbus.bot.catalogue import _, mark, several
 from xmppbus.bot.command import Answer, Asker, Table, Values
 from xmppbus.bot.commands.rooms import troubles
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import OPEN
 from xmppbus.errors import condition
+from xmppbus.people.catalogue import _, mark, several
 from xmppbus.people.durations import ago, lasting
 from xmppbus.people.incidents import is_work
 from xmppbus.people.model import Incident, Status

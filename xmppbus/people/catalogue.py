@@ -2,7 +2,8 @@
 
 A text is written `_("...")`, so that `python -m tests.reference` finds it and puts it into `locale/xmppbus.pot`; a
 translation is `locale/LANGUAGE/LC_MESSAGES/xmppbus.mo`. Which one is used is a matter of who is being answered: the
-conversation says so once (`speaking`), and all that is made for the answer follows.
+conversation says so once (`speaking`), and all that is made for the answer follows. What nobody has asked for is said
+in the bot's own language (`bot.language`), which the house speaks from the beginning.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ def mark(text: str) -> str:
 
 
 @contextmanager
-def speaking(language: str, locale: Path = LOCALE) -> Iterator[None]:
-    """Say what follows in a language (RFC 5646, as `xml:lang` gives it): English where there is no such translation."""
-    token = _language.set(_translations(language.lower(), str(locale)))
+def speaking(language: str) -> Iterator[None]:
+    """Say what follows in a language (RFC 5646, as `xml:lang` gives it); where there is no such translation, in the one
+    that was spoken before. So it is with English: servers stamp it on what a client says without naming a language."""
+    token = _language.set(_translations(language.lower(), str(LOCALE)) or _language.get())
     try:
         yield
     finally:
@@ -49,10 +51,11 @@ def speaking(language: str, locale: Path = LOCALE) -> Iterator[None]:
 
 
 @lru_cache(maxsize=64)
-def _translations(language: str, locale: str) -> gettext.NullTranslations:
+def _translations(language: str, locale: str) -> gettext.NullTranslations | None:
     # Only what looks like a language: it is put into a file's name.
     if not _TAG.fullmatch(language):
-        return _ENGLISH
+        return None
     first, *more = re.split("[-_]", language)
     names = ["_".join([first, *(each.upper() if len(each) == 2 else each for each in more)]), first]
-    return gettext.translation(DOMAIN, locale, names, fallback=True)
+    found = gettext.find(DOMAIN, locale, names)
+    return gettext.translation(DOMAIN, locale, names) if found else None
