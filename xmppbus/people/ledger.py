@@ -105,17 +105,25 @@ class Ledger:
             OrderedDict()
         )  # of a JID in a row, and when the next is due
         self._under_way: dict[str, list[Back] | None] = {}  # what came back of messages that are not written down yet
+        # A marker names the first id of what was corrected, so it may be of what is under way: it waits for that.
+        self._markers: deque[tuple[str, Back]] = deque()
         self.dropped = 0  # what came while too much was waiting
 
     def hear(self, back: Back) -> None:
         """Something has come back. Beyond the bound it is dropped: a receipt less is no harm."""
-        if len(self._heard) >= limits.HEARD_WAITING:
-            self.dropped += 1
-            return
         of = back.received or back.displayed or back.bounced
         if of in self._under_way:
             early = self._under_way[of] or []
             self._under_way[of] = [*early, back][:EARLY]
+            return
+        if back.displayed and self._under_way and len(self._markers) < limits.HEARD_WAITING:
+            self._markers.append((next(reversed(self._under_way)), back))
+            return
+        self._take(back)
+
+    def _take(self, back: Back) -> None:
+        if len(self._heard) >= limits.HEARD_WAITING:
+            self.dropped += 1
             return
         self._heard.append(back)
         self._wake.set()
@@ -128,7 +136,9 @@ class Ledger:
         """They are in the ledger; or will be sent again, as nobody knows."""
         for each in messages:
             for back in self._under_way.pop(each.id, None) or ():
-                self.hear(back)
+                self._take(back)
+        while self._markers and self._markers[0][0] not in self._under_way:
+            self._take(self._markers.popleft()[1])
 
     def alive(self, jid: str) -> None:
         """There is a sign of life: whoever was given up, or waited for, is sent everything again."""
@@ -145,7 +155,7 @@ class Ledger:
     @property
     def is_idle(self) -> bool:
         """Whether everything that was heard is written down."""
-        return not (self._heard or self._under_way or self._busy)
+        return not (self._heard or self._markers or self._under_way or self._busy)
 
     async def run(self) -> None:
         """Work until cancelled."""
