@@ -36,11 +36,20 @@ def config(page: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("page", ["README.md", "docs/howto/chat.md"])
 async def test_what_the_page_says_of_the_chat_is_what_happens(page: str, server: Server, tmp_path: Path) -> None:
     """With its own config, and accounts of this server in the place of those of example.org."""
-    given, conversation = config(ROOT / page), blocks(ROOT / page, "talk")
-    head = [f"{name.title()}: {json.dumps(given[name])}" for name in ("bot", "routes")]
-    text = re.sub(r"\b([a-z]+)@example\.org", r"{\1}", "\n".join([*head, *conversation]))
+    await performed(ROOT / page, server, tmp_path)
+
+
+async def performed(page: Path, server: Server, directory: Path) -> Stage:
+    """The stage, on which the page was performed. Rooms that its config names are there."""
+    given, conversation = config(page), blocks(page, "talk")
+    given["rooms"] = {each["jid"].partition("@")[0]: {} for each in given["bot"].get("rooms", ())}
+    head = [f"{name.title()}: {json.dumps(given[name])}" for name in ("bot", "routes", "rooms")]
+    text = re.sub(r"\b([a-z]+)@muc\.example\.org", r"{room_\1}", "\n".join([*head, *conversation]))
+    text = re.sub(r"\b([a-z]+)@example\.org", r"{\1}", text)
     for shown, meant in ANYTHING.items():
         text = text.replace(shown, meant)
-    script = tmp_path / "page.txt"
+    script = directory / "page.txt"
     script.write_text(text)
-    await Stage(server, read(script), tmp_path).perform()
+    stage = Stage(server, read(script), directory)
+    await stage.perform()
+    return stage

@@ -152,6 +152,17 @@ async def test_a_room_that_begins_to_show_or_hide_real_jids_is_noticed(
         await until(lambda: jid() == "", SOON, "no real JID")
 
 
+async def test_an_admin_of_a_room_that_hides_real_jids_sees_them(
+    server: Server, owner: RoomOwner, tmp_path: Path
+) -> None:
+    """So people have their rights there, though nobody else learns who they are."""
+    hidden = await owner.make(whois="moderators")
+    await owner.give(hidden, jid=BOT, affiliation="admin")
+    async with roaming(server, tmp_path, hidden) as bot:
+        await bot.until(hidden, State.IN)
+        assert bot.rooms.occupant(hidden, "owner") == ("owner", bare(owner.stream), "owner", "moderator")
+
+
 async def test_a_nick_that_changes_hands_is_another_person(server: Server, owner: RoomOwner, tmp_path: Path) -> None:
     """Whoever takes the owner's nick is not the owner."""
     ops = await owner.make(whois="anyone")

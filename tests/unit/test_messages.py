@@ -195,6 +195,12 @@ def test_what_is_second_hand_is_never_opened(child: str) -> None:
     assert read(f"{child}<body>x</body>") is None
 
 
+def test_what_an_archive_has_noted_is_opened() -> None:
+    """ejabberd writes beside a message where its archive keeps it; that is no copy of one."""
+    archived = "<archived xmlns='urn:xmpp:mam:tmp' by='ops@muc.example.org' id='1'/>"
+    assert understood(f"{archived}<body>ack</body>").body == "ack"
+
+
 def test_a_body_within_something_else_is_not_the_senders() -> None:
     """Only direct children of the stream's own namespace count."""
     assert understood("<html xmlns='http://jabber.org/protocol/xhtml-im'><body>x</body></html>").body == ""

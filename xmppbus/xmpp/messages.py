@@ -173,6 +173,9 @@ _FOREIGN = (
     "{http://jabber.org/protocol/pubsub#event}",
 )
 """Children that carry somebody's words second-hand, or no words at all."""
+_ARCHIVED = "{urn:xmpp:mam:tmp}archived"
+"""COMPAT(ejabberd): on everything that its archive keeps, beside the `<stanza-id/>` that took its place (XEP-0359): it
+says where the message is, and carries nothing (tests/servers/test_rooms_page.py)."""
 _ENCRYPTED = frozenset(
     {
         "{eu.siacs.conversations.axolotl}encrypted",
@@ -243,7 +246,7 @@ def heard(stanza: Element) -> Heard | None:
     """Read a message. None for a carbon, a forwarded or archived message and a notification: they are never opened."""
     children: dict[str, Element] = {}
     for child in stanza:
-        if child.tag.startswith(_FOREIGN):
+        if child.tag.startswith(_FOREIGN) and child.tag != _ARCHIVED:
             return None
         children.setdefault(child.tag, child)
     kind = stanza.get("type", "normal")
