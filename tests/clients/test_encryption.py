@@ -1,5 +1,6 @@
-"""What Profanity shows of a bot that encrypts (XEP-0384), and what the bot reads of it: `docs/reference/clients.md`
-tells it in words. Profanity's OMEMO is libsignal's, ours is not; so what they read of each other says something.
+"""What Profanity and Converse.js show of a bot that encrypts (XEP-0384), and what the bot reads of them:
+`docs/reference/clients.md` tells it in words. Profanity's OMEMO is libsignal's, Converse's is libomemo.js, ours is
+neither; so what they read of each other says something.
 """
 
 from collections.abc import AsyncIterator
@@ -11,9 +12,10 @@ import pytest
 from tests.clients.conftest import OpenClient
 from tests.servers.outputs import SOON
 from tests.servers.talking import BOT, talking
+from tests.support.browser_client import add_contact, converse, websocket
 from tests.support.conversation import log_in
 from tests.support.raw_xml import PUBSUB
-from tests.support.server import Server
+from tests.support.server import Server, ServerFactory
 from tests.support.terminal_clients import TerminalClient
 from tests.support.waiting import until
 from xmppbus.xmpp.messages import Heard, chat
@@ -119,3 +121,21 @@ async def test_profanity_and_the_bot_read_what_they_encrypt(
         assert (said["encrypted"], said["decrypted"], said["not_encrypted"], said["not_decrypted"]) == (2, 1, 0, 0)
         await client.type(f"/omemo fingerprint {account or BOT}")
         await client.until_shown(str(said["fingerprint"]).replace(" ", "-"))
+
+
+async def test_converse_and_the_bot_read_what_they_encrypt(own_server: ServerFactory, tmp_path: Path) -> None:
+    """Where it is set to encrypt; what is typed before its lock is closed goes as it is."""
+    person, socket = "listener@localhost", websocket()
+    server = await own_server("prosody", **socket.options)
+    async with encrypting(server, tmp_path, "", person) as scene:
+        await add_contact(server, person, BOT, "xmppbus")
+        async with converse(socket, person, server.accounts[person], BOT, encrypts=True) as client:
+            await client.page.get_by_title("Messages are sent encrypted").wait_for()
+            await client.send("how full is the disk")
+            await scene.hears("how full is the disk")
+            scene.says("a1", "the disk is full")
+            await client.until_messages(["how full is the disk", "the disk is full"])
+            scene.says("a2", "there is room again", replaces="a1")
+            await client.until_messages(["how full is the disk", "there is room again"])
+            said = scene.encryption.status()
+            assert (said["encrypted"], said["decrypted"], said["not_encrypted"], said["not_decrypted"]) == (2, 1, 0, 0)

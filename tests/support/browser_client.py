@@ -111,10 +111,12 @@ async def add_contact(server: Server, jid: str, contact: str, name: str) -> None
         await stream.iq("get", server.domain, PING)  # answered after what was written before it
 
 
-def converse(socket: Websocket, jid: str, password: str, bot: str, *, adds: str = "") -> "BrowserClient":
+def converse(
+    socket: Websocket, jid: str, password: str, bot: str, *, adds: str = "", encrypts: bool = False
+) -> "BrowserClient":
     """A client that is not started yet. Where it is not installed the test is skipped; in CI it fails."""
     try:
-        return BrowserClient(socket, jid, password, bot, adds=adds)
+        return BrowserClient(socket, jid, password, bot, adds=adds, encrypts=encrypts)
     except MissingConverseError as error:
         if os.environ.get("CI"):
             pytest.fail(f"Converse.js is missing: {error}")
@@ -124,17 +126,19 @@ def converse(socket: Websocket, jid: str, password: str, bot: str, *, adds: str 
 class BrowserClient:
     """`async with BrowserClient(websocket, jid, password, bot) as client`: logged in, the chat with the bot is open.
 
-    The bot is a contact; or is added in the client before, under the name `adds`.
+    The bot is a contact; or is added in the client before, under the name `adds`. It `encrypts` or not (XEP-0384).
 
     Raises MissingConverseError where Chromium or Converse is not installed.
     """
 
-    def __init__(self, socket: Websocket, jid: str, password: str, bot: str, *, adds: str = "") -> None:
+    def __init__(
+        self, socket: Websocket, jid: str, password: str, bot: str, *, adds: str = "", encrypts: bool = False
+    ) -> None:
         chromium = shutil.which("chromium")
         if chromium is None:
             raise MissingConverseError("apt-get install chromium")
         self._chromium = chromium
-        self._site = ConversePage(settings_for(socket.url, jid, password))
+        self._site = ConversePage(settings_for(socket.url, jid, password, encrypts=encrypts))
         self._bot = bot
         self._adds = adds
         self._stack = AsyncExitStack()

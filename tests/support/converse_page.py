@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ROOT / ".ci" / "npm-packages"
 CACHE = ROOT / ".ci" / "cache"
 
+CRYPTOGRAPHY = "curve25519_compiled.wasm"
+
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -48,13 +50,15 @@ def converse_dist() -> Path:
     return dist
 
 
-def settings_for(websocket_url: str, jid: str, password: str) -> dict[str, object]:
+def settings_for(websocket_url: str, jid: str, password: str, *, encrypts: bool = False) -> dict[str, object]:
     """Converse's own settings: log in with the password at once.
 
     What it says to the server and to the bot is left as it is by default; only what would make a page differ from run
-    to run, or ask an operator something, is switched.
+    to run, or ask an operator something, is switched. It `encrypts` (XEP-0384) where it may keep its keys: not in a
+    browser that forgets all on leaving.
     """
     return {
+        "omemo_default": encrypts,
         "jid": jid,
         "password": password,
         "auto_login": True,
@@ -65,7 +69,7 @@ def settings_for(websocket_url: str, jid: str, password: str) -> dict[str, objec
         "i18n": "en",
         "time_format": "HH:mm",
         "allow_non_roster_messaging": True,
-        "clear_cache_on_logout": True,
+        "clear_cache_on_logout": not encrypts,
         "play_sounds": False,
         "show_desktop_notifications": False,
         "loglevel": "warn",
@@ -81,11 +85,16 @@ class ConversePage:
         application = web.Application()
         application.router.add_get("/", self._index)
         application.router.add_get("/favicon.ico", self._no_icon)
+        # Where it looks for it when it was imported by a page at the top.
+        application.router.add_get(f"/{CRYPTOGRAPHY}", self._cryptography)
         application.router.add_static("/dist", converse_dist())
         self._runner = web.AppRunner(application, access_log=None)
 
     async def _index(self, _request: web.Request) -> web.Response:
         return web.Response(text=self._html, content_type="text/html")
+
+    async def _cryptography(self, _request: web.Request) -> web.FileResponse:
+        return web.FileResponse(converse_dist() / CRYPTOGRAPHY)
 
     async def _no_icon(self, _request: web.Request) -> web.Response:
         return web.Response(status=204)
