@@ -283,6 +283,11 @@ OMEMO_AT_ONCE = 16
 for anew although nobody said that it changed; devices of one person; bundles and lists that are remembered; people
 whose keys are fetched side by side."""
 
+OMEMO_PEOPLE = 20_000
+"""Of whom devices are kept, some 5 kB each, in memory too; for more nothing is encrypted, as if they had none. A server
+could invent them."""
+assert OMEMO_PEOPLE <= OMEMO_LISTS, "everybody's list is remembered"
+
 OMEMO_FILE_BYTES = 16 * 1024 * 1024
 """Of the file of keys, beyond which what is outdated in it is dropped: every message to a device adds some 1 kB."""
 

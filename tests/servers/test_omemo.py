@@ -251,12 +251,12 @@ async def test_lost_keys_are_a_new_device_which_is_said_and_found(
             await bot.hears("three")
 
 
-async def test_two_devices_of_one_person_read_the_same(server: Server, tmp_path: Path) -> None:
+async def test_two_devices_of_one_person_read_the_same(prosody: Server, tmp_path: Path) -> None:
     """And what one of them says, the bot reads."""
     async with (
-        encrypting(server, tmp_path) as bot,
-        omemo_person(server) as phone,
-        omemo_person(server, phone.jid) as desk,
+        encrypting(prosody, tmp_path) as bot,
+        omemo_person(prosody) as phone,
+        omemo_person(prosody, phone.jid) as desk,
     ):
         await bot.says(phone.jid, "3 firing")
         await phone.reads("3 firing")
@@ -265,9 +265,9 @@ async def test_two_devices_of_one_person_read_the_same(server: Server, tmp_path:
         await bot.hears("status")
 
 
-async def test_what_comes_twice_is_heard_once(server: Server, tmp_path: Path) -> None:
+async def test_what_comes_twice_is_heard_once(prosody: Server, tmp_path: Path) -> None:
     """Somebody who replays a command can't have it done again."""
-    async with encrypting(server, tmp_path) as bot, omemo_person(server) as romeo:
+    async with encrypting(prosody, tmp_path) as bot, omemo_person(prosody) as romeo:
         stanza = await romeo.encrypted(BOT, "ack db1:/var")
         stanza.send()
         stanza.send()
@@ -277,9 +277,9 @@ async def test_what_comes_twice_is_heard_once(server: Server, tmp_path: Path) ->
         assert not [each for each in bot.heard if each.is_encrypted]
 
 
-async def test_much_that_nobody_answers_is_read_to_the_end(server: Server, tmp_path: Path) -> None:
+async def test_much_that_nobody_answers_is_read_to_the_end(prosody: Server, tmp_path: Path) -> None:
     """A display says nothing for days; its client keeps the keys moving by itself."""
-    async with encrypting(server, tmp_path) as bot, omemo_person(server) as romeo:
+    async with encrypting(prosody, tmp_path) as bot, omemo_person(prosody) as romeo:
         for number in range(120):
             await bot.says(romeo.jid, f"event {number}")
         await romeo.reads("event 119")
@@ -287,22 +287,22 @@ async def test_much_that_nobody_answers_is_read_to_the_end(server: Server, tmp_p
         assert not romeo.unread
 
 
-async def test_keys_of_before_are_mended_when_somebody_writes(server: Server, tmp_path: Path) -> None:
+async def test_keys_of_before_are_mended_when_somebody_writes(prosody: Server, tmp_path: Path) -> None:
     """As from a backup: neither reads the other, until the bot begins anew with the device that it can't read."""
-    async with omemo_person(server) as romeo:
-        async with encrypting(server, tmp_path) as bot:
+    async with omemo_person(prosody) as romeo:
+        async with encrypting(prosody, tmp_path) as bot:
             await romeo.says(BOT, "one")
             await bot.hears("one")
             await bot.says(romeo.jid, "first")
             await romeo.reads("first")
         saved = contents(keys_in(tmp_path))
-        async with encrypting(server, tmp_path) as bot:
+        async with encrypting(prosody, tmp_path) as bot:
             await romeo.says(BOT, "two")
             await bot.hears("two")
             await bot.says(romeo.jid, "second")
             await romeo.reads("second")
         restore(keys_in(tmp_path), saved)
-        async with encrypting(server, tmp_path) as bot:
+        async with encrypting(prosody, tmp_path) as bot:
             await romeo.says(BOT, "three")
             await until(lambda: any(each.is_encrypted for each in bot.heard), SOON, "something unreadable")
             await bot.says(romeo.jid, "third")
@@ -323,3 +323,22 @@ async def test_what_many_need_is_learnt_at_once_and_bounded(
         assert b"3 firing" not in await bot.says(romeo.jid, "3 firing")
         assert b"3 firing" in await bot.says(strangers[-1], "3 firing")
         await romeo.reads("3 firing")
+
+
+async def test_people_with_devices_have_an_end(
+    prosody: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may invent as many as it likes; who came before is encrypted for, also after a restart."""
+    monkeypatch.setattr(limits, "OMEMO_PEOPLE", 2)  # the bot is one of them
+    async with omemo_person(prosody) as romeo, omemo_person(prosody) as juliet:
+        async with encrypting(prosody, tmp_path) as bot:
+            await bot.says(romeo.jid, "first")
+            await romeo.reads("first")
+            await bot.says(juliet.jid, "3 firing")
+            await juliet.gets("3 firing")
+        async with encrypting(prosody, tmp_path) as bot:
+            await juliet.says(BOT, "status")
+            await until(lambda: any(each.is_encrypted for each in bot.heard), SOON, "something unreadable")
+            await bot.says(romeo.jid, "second")
+            await romeo.reads("second")
+        assert juliet.jid not in contents(keys_in(tmp_path)).decode()

@@ -183,6 +183,8 @@ class Encryption:
         known = self._learnt.get(jid)
         if known is not None and known.until > now:
             return known.has_devices
+        if not self._keys.has_room_for(jid):
+            return False
         try:
             found = await self._nodes.devices(jid)
         except DeviceListDownloadFailed as error:
@@ -365,6 +367,8 @@ class Encryption:
 
     async def _decrypted(self, stanza: Element, sender: str) -> str | None:
         sessions = await self._ready()
+        if not self._keys.has_room_for(sender):
+            raise _Unreadable("there are too many people with devices")
         element = stanza.find(ENCRYPTED)
         assert element is not None  # noqa: S101  # it was looked for before
         async with self._turn:

@@ -22,6 +22,7 @@ from omemo.types import JSONType
 from xmppbus import limits
 from xmppbus.errors import ConfigInvalid
 
+_LISTS, _LIST = "/devices/", "/list"  # the library's names
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
@@ -56,6 +57,7 @@ class Keys(Storage):
         self.is_new = False  # there was no file, or none with anything in it
         self._path = path
         self._values: dict[str, str] = {}  # as JSON
+        self._people: set[str] = set()  # of whom devices are kept
         self._bytes = 0  # of the file
         self._needed = 0  # of what a file written anew would have
         self._file = -1
@@ -65,6 +67,10 @@ class Keys(Storage):
         """Read what is there. Raises `ConfigInvalid` where that can't be used."""
         with _unusable():
             await asyncio.to_thread(self._open)
+
+    def has_room_for(self, jid: str) -> bool:
+        """Whether a bare JID's devices may be kept: anybody can have some, and they are never forgotten."""
+        return jid in self._people or len(self._people) < limits.OMEMO_PEOPLE
 
     async def close(self) -> None:
         """Nothing is written any more."""
@@ -96,6 +102,7 @@ class Keys(Storage):
 
     def _open(self) -> None:
         self.read()
+        self._people = {jid for key in self._values if (jid := _person(key))}
         self.is_new = not self._values
         self._write_anew()
 
@@ -150,9 +157,16 @@ class Keys(Storage):
             if text is not None:
                 self._values[key] = text
                 self._needed += len(_line(key, text))
+            if jid := _person(key):
+                (self._people.add if text is not None else self._people.discard)(jid)
             if self._bytes > max(limits.OMEMO_FILE_BYTES, 2 * self._needed):
                 with contextlib.suppress(OSError):  # the line itself is on the disk
                     self._write_anew()
+
+
+def _person(key: str) -> str:
+    """Whose list of devices has that name; empty for anything else."""
+    return key.removeprefix(_LISTS).removesuffix(_LIST) if key.startswith(_LISTS) and key.endswith(_LIST) else ""
 
 
 def _line(key: str, text: str | None) -> bytes:
