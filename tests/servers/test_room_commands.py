@@ -14,6 +14,9 @@ from tests.support.server import COMPONENTS, Server
 from tests.support.talk_person import Person
 from tests.support.waiting import until
 from xmppbus import limits
+from xmppbus.house import House
+from xmppbus.interfaces import Accepted
+from xmppbus.journal import State as Fate
 from xmppbus.xmpp.standing import State
 
 AUTOMATIC = (
@@ -67,4 +70,62 @@ async def test_another_program_in_the_room_is_not_answered(server: Server, tmp_p
         romeo.say("!whoami", to=room, kind="groupchat")
         assert (await romeo.hear(room)).body.startswith("romeo: You are ")
         assert not await romeo.nothing_more()
+    await romeo.leave()
+
+
+async def event(house: House, **fields: str) -> int:
+    """The sequence of an event that was accepted."""
+    (answer,) = await house.bus.accept([{"id": uuid4().hex, "type": "disk.full", **fields}])
+    assert isinstance(answer, Accepted), answer
+    return answer.sequence
+
+
+async def told(house: House, sequence: int, room: str) -> list[tuple[str, Fate]]:
+    """Which outputs had it for a room, and what became of it, once nothing is under way."""
+
+    async def settled() -> bool:
+        places = await house.journal.places()
+        return not [each for each in places if each.output in ("people", "room", "chat") and not each.stop]
+
+    await until(settled, 15, "what is on its way to have arrived")
+    return [(each.output, each.state) for each in await house.journal.fates(sequence) if each.place == room]
+
+
+async def test_a_room_that_the_bot_has_left_stays_a_room(server: Server, tmp_path: Path) -> None:
+    """Nobody writes to it as to a person: what it heard is not mended, and what it still wants to hear waits."""
+    romeo, mark = await owner_of(server), uuid4().hex[:8]
+    ops, hall = f"ops-{mark}@{ROOMS}", f"hall-{mark}@{ROOMS}"
+    bot = {"affiliations": {romeo.jid: "owner"}, "rooms": [{"jid": ops}]}
+    for room in (ops, hall):
+        await romeo.join(room, "romeo")
+    async with living(server, tmp_path, bot) as house:
+        rooms = house.rooms
+        assert rooms is not None
+        romeo.say(f"join {hall}")
+        assert "I am in" in (await romeo.hear()).body
+        await until(lambda: rooms.nick(ops), 15, "the bot to be in the room")
+        for room in (ops, hall):
+            romeo.say("!subscribe disk.#", to=room, kind="groupchat")
+            assert "This room gets" in (await romeo.hear(room)).body
+        await event(house, key=mark, status="firing", severity="error", summary="it is full")
+        for room in (ops, hall):
+            assert "it is full" in (await romeo.hear(room)).body
+        romeo.say(f"leave {hall}")
+        romeo.say((await romeo.hear()).body.rpartition(" ")[2])
+        assert "I have left" in (await romeo.hear()).body
+        sequence = await event(house, key=mark, status="resolved", severity="error", summary="it is full")
+        assert await told(house, sequence, ops) == [("room", Fate.DELIVERED)]
+        assert await told(house, sequence, hall) == [("room", Fate.DELIVERED)]
+    async with living(server, tmp_path, {**bot, "rooms": []}) as house:
+        sequence = await event(house, summary="it is full again", severity="error")
+
+        async def is_stopped() -> bool:
+            found = [each for each in await house.journal.places() if each.place == ops]
+            return [(each.output, each.stop and each.stop.condition) for each in found] == [("room", "gone")]
+
+        await until(is_stopped, 15, "the room's place to be stopped")
+        assert await told(house, sequence, ops) == [("room", Fate.WAITING)]
+        romeo.say("who")
+        assert "I am not to be there any more" in (await romeo.hear()).body
+    assert [each.body for each in await romeo.nothing_more() if "full again" in each.body] == []
     await romeo.leave()

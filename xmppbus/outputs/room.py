@@ -7,6 +7,7 @@ as long as it is the last one; else it is told anew, and only what matters (XEP-
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -14,9 +15,9 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from xmppbus import limits
-from xmppbus.errors import About, condition
+from xmppbus.errors import About, Refused, condition
 from xmppbus.interfaces import Clock
-from xmppbus.journal import HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
+from xmppbus.journal import DELIVERED, HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
 from xmppbus.outputs.handing import GOES_ON, Letter
 from xmppbus.outputs.known import Folded, look_up
 from xmppbus.outputs.speaking import LastMessages, Speaking
@@ -24,7 +25,7 @@ from xmppbus.outputs.wording import Note, Wording, no_note
 from xmppbus.people.audience import DIGEST, ROOM, Audience
 from xmppbus.people.model import Incident
 from xmppbus.people.store import People
-from xmppbus.people.telling import Saying, Shape, key_of
+from xmppbus.people.telling import Saying, Shape, is_retraction, key_of
 from xmppbus.people.texts import noted, retraction_text
 from xmppbus.route import Target
 from xmppbus.xmpp import muc
@@ -131,6 +132,11 @@ class Room:
 
     async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """As `interfaces.Output` says. A few are on their way at once, and never two about one incident."""
+        await self._remember(place)
+        if self._rooms.standing(place) is None and not any(self._is_awaited(place, each) for each in deliveries):
+            for _ in deliveries:
+                yield DELIVERED  # what was said there before we left is not mended
+            return
         if why := self.why_not(place):
             yield why
             for _ in deliveries[1:]:
@@ -159,6 +165,19 @@ class Room:
         finally:
             for flight in flying:
                 self._give_up(flight)
+
+    async def _remember(self, place: str) -> None:
+        """That it is a room: nobody writes to it as to a person once the bot is not to be there any more."""
+        if not self._audience.person(place).is_room:
+            with contextlib.suppress(Refused):  # so many are known already that none more is
+                await self._audience.alter(place, is_room=True)
+
+    def _is_awaited(self, place: str, delivery: Delivery) -> bool:
+        """Whether the room is to hear of it, and not only to see mended what it has heard."""
+        event = delivery.event
+        if is_retraction(event):
+            return False
+        return not key_of(event) or self._audience.is_wanted(Target(ROOM, place), event)
 
     async def tell(self, place: str, letters: Iterable[Letter]) -> list[Outcome]:
         """Say what was gathered for a room, in letters that are made already; one outcome each, in order."""

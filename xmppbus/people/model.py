@@ -72,7 +72,7 @@ class Person(Struct, frozen=True, kw_only=True):
     suspended: str = ""  # why nothing is sent to it for now; empty: it is sent
     bounces: int = 0  # refusals in a row
     requested: str = ""  # a stranger's `subscribe`, as it was typed, that waits for an owner's yes
-    is_room: bool = False  # it has subscribed to something: whoever says so there, the room hears it
+    is_room: bool = False  # it was told something as a room, or has subscribed: it is one, also when we have left it
     joined: Joined | None = None  # only of a room
 
 

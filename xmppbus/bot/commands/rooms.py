@@ -12,6 +12,7 @@ from xmppbus.bot.desk import Desk
 from xmppbus.bot.telling import tell
 from xmppbus.people.catalogue import _, mark, several
 from xmppbus.people.durations import lasting
+from xmppbus.people.model import Person
 from xmppbus.plugins import Registry
 from xmppbus.render import plain
 from xmppbus.xmpp.rooms import Listed, Rooms
@@ -112,7 +113,7 @@ async def _leave(desk: Desk, asker: Asker, room: str) -> Answer:
     ended = await desk.audience.unsubscribe(room)
     if not was_there and not ended:
         raise Unusable(_("I am in no room {room}. `rooms` lists those that I am in.").format(room=room))
-    await desk.audience.forget(room)
+    await desk.audience.keep(Person(jid=room, is_room=True))  # its mutes end, and so does what it holds
     text = _("I have left {room}.").format(room=room)
     if asker.room != room:
         return Answer(text)
