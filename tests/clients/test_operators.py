@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.clients.conftest import OpenClient
@@ -173,6 +174,21 @@ async def test_profanity_acknowledges_by_an_ad_hoc_command(
     await client.type("/win 2")
     await client.until_shown("! Acknowledged: sda waits")
     await client.until_shown("✖ *acknowledged* sda waits")
+
+
+@pytest.mark.usefixtures("bus")
+async def test_profanity_shows_a_list_of_choices(open_client: OpenClient, prosody: Server, person: str) -> None:
+    """COMPAT(profanity 0.13.1): an option without a value ends it. Nothing chosen is a choice, too."""
+    client = await open_client("profanity", prosody, person)
+    await client.talk_to(BOT)
+    await client.type("/cmd exec subscribe")
+    await client.until_shown("Use '/form submit' to save changes.")
+    assert all(each in client.screen() for each in ("[-] —", "[warning] warning", "[critical] critical"))
+    await client.type("/field1 disk.#")
+    await client.until_shown("Field updated")
+    await client.type("/form submit")
+    await client.type("/win 2")
+    await client.until_shown("! You get `disk.#` from now on.")
 
 
 async def test_poezio_acknowledges_by_an_ad_hoc_command(

@@ -13,6 +13,9 @@ from xmppbus.xmpp.adhoc import Field, FieldKind, Form, Mistaken, Reported
 
 _KINDS = {Kind.TEXT: FieldKind.LINES, Kind.JID: FieldKind.JID, Kind.SEVERITY: FieldKind.CHOICE}
 CONFIRM = "confirm"
+NOT_GIVEN = "-"
+"""What stands for nothing in a list that may be left alone. COMPAT(profanity 0.13.1): it crashes at an option whose value
+is empty, and shows no options where none is chosen. The test is `test_profanity_shows_a_list_of_choices`."""
 
 
 def form_of(command: Command, filled: Mapping[str, str] | None = None) -> Form:
@@ -36,15 +39,21 @@ def is_confirmed(values: Mapping[str, str]) -> bool:
 def values_from(command: Command, filled: Mapping[str, str]) -> dict[str, Any]:
     """The values of a form that was sent. Raises `Mistaken` for another form, and `Unusable` for a wrong value."""
     for argument in command.arguments:
-        if argument.required and not filled.get(argument.name, "").strip():
+        if argument.required and not _filled(filled, argument).strip():
             raise Mistaken("bad-request", "bad-payload", _("{name} is missing").format(name=argument.name))
     found = {}
     for argument in command.arguments:
         try:
-            found[argument.name] = value_of(argument, filled.get(argument.name, ""))
+            found[argument.name] = value_of(argument, _filled(filled, argument))
         except Unusable as error:
             raise Unusable(f"{argument.name}: {error}") from None
     return found
+
+
+def _filled(values: Mapping[str, str], argument: Argument) -> str:
+    """The text of a field; empty when nothing was chosen or written."""
+    text = values.get(argument.name, "")
+    return "" if text == NOT_GIVEN and _choice(argument) else text
 
 
 def reported(command: Command, table: Table) -> Reported:
@@ -53,13 +62,14 @@ def reported(command: Command, table: Table) -> Reported:
     return Reported(command.name, columns, table.rows)
 
 
+def _choice(argument: Argument) -> tuple[str, ...]:
+    """What there is to choose from; nothing where anything may be written."""
+    return tuple(argument.choices) or (tuple(SEVERITIES) if argument.kind is Kind.SEVERITY else ())
+
+
 def _field(argument: Argument, value: str) -> Field:
-    choice: tuple[tuple[str, str], ...] = ()
-    if argument.kind is Kind.SEVERITY:
-        choice = tuple((each, each) for each in SEVERITIES)
-    if argument.choices:
-        choice = tuple((each, each) for each in argument.choices)
+    choice = tuple((each, each) for each in _choice(argument))
     if choice and not argument.required:
-        choice = (("", "—"), *choice)  # a list has no empty answer of its own
+        choice, value = ((NOT_GIVEN, "—"), *choice), value or NOT_GIVEN
     kind = FieldKind.CHOICE if choice else _KINDS.get(argument.kind, FieldKind.TEXT)
     return Field(argument.name, kind, _(argument.help), argument.required, value, choice)
