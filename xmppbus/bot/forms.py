@@ -14,8 +14,8 @@ from xmppbus.xmpp.adhoc import Field, FieldKind, Form, Mistaken, Reported
 _KINDS = {Kind.TEXT: FieldKind.LINES, Kind.JID: FieldKind.JID, Kind.SEVERITY: FieldKind.CHOICE}
 CONFIRM = "confirm"
 NOT_GIVEN = "-"
-"""What stands for nothing in a list that may be left alone. COMPAT(profanity 0.13.1): it crashes at an option whose value
-is empty, and shows no options where none is chosen. The test is `test_profanity_shows_a_list_of_choices`."""
+"""What stands for nothing in a list that may be left alone. COMPAT(profanity 0.13.1): it crashes at an option whose
+value is empty, and shows no options where none is chosen. The test is `test_profanity_shows_a_list_of_choices`."""
 
 
 def form_of(command: Command, filled: Mapping[str, str] | None = None) -> Form:
