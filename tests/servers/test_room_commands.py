@@ -73,6 +73,29 @@ async def test_another_program_in_the_room_is_not_answered(server: Server, tmp_p
     await romeo.leave()
 
 
+async def test_an_accounts_bot_is_spoken_to_in_rooms_too(server: Server, tmp_path: Path) -> None:
+    """By its name and in private; it tells the room, and hears an ack there."""
+    romeo, room = await owner_of(server), f"ops-{uuid4().hex[:8]}@{ROOMS}"
+    await romeo.join(room, "romeo")
+    account = f"bot.{uuid4().hex[:8]}@{server.domain}"
+    await server.create_account(account, "pw")
+    bot = {"affiliations": {romeo.jid: "owner"}, "rooms": [{"jid": room}]}
+    routes = [{"name": "ops", "match": "disk.#", "to": [f"room:{room}"]}]
+    async with living(server, tmp_path, bot, account=account, routes=routes) as house:
+        rooms = house.rooms
+        assert rooms is not None
+        await until(lambda: rooms.nick(room), 15, "the bot to be in the room")
+        romeo.say("bot: whoami", to=room, kind="groupchat")
+        assert (await romeo.hear(room)).body.startswith(f"romeo: You are {romeo.jid}, owner.")
+        romeo.say("rooms", to=f"{room}/bot")
+        assert (await romeo.hear()).body == f"{room} · in it as bot, 2 occupants · in the config"
+        await event(house, key="db1", status="firing", severity="error", summary="it is full")
+        assert (await romeo.hear(room)).body.startswith("✖ *firing* it is full")
+        romeo.react("👍", room)
+        assert (await romeo.hear(room, "correction")).body.startswith("✖ *acknowledged* it is full")
+    await romeo.leave()
+
+
 async def event(house: House, **fields: str) -> int:
     """The sequence of an event that was accepted."""
     (answer,) = await house.bus.accept([{"id": uuid4().hex, "type": "disk.full", **fields}])

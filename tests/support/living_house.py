@@ -24,17 +24,21 @@ def config_file(
     bot: Mapping[str, Any],
     *,
     component: str = "",
+    account: str = "",
     routes: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """The config of a bus with a bot, as the file of somebody who runs it; `component` is the first one otherwise."""
+    """The config of a bus with a bot, as the file of somebody who runs it; `component` is the first one otherwise. With
+    an `account`, whose password is `pw`, it is that one's."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "secret").touch(mode=0o600)
-    (directory / "secret").write_text(server.secret)
+    (directory / "secret").write_text("pw" if account else server.secret)
+    reach = {"component": component or server.component_jid, "port": server.component_port}
+    if account:
+        reach = {"account": account, "port": server.c2s_port, "ca_file": str(server.certificate)}
     path = directory / "xmppbus.yaml"
     config: dict[str, Any] = {
         "xmpp": {
-            "component": component or server.component_jid,
-            "port": server.component_port,
+            **reach,
             "secret_file": "secret",
             "pubsub_service": server.pubsub_service,
         },
@@ -55,12 +59,12 @@ async def living(
     bot: Mapping[str, Any],
     *,
     component: str = "",
+    account: str = "",
     routes: Sequence[Mapping[str, Any]] = (),
 ) -> AsyncIterator[House]:
     """From its opening to its end; the stream is up when it is handed over."""
-    config = load(
-        config_file(server, directory, bot, component=component, routes=routes), {"XMPPBUS_STATE": str(directory)}
-    )
+    file = config_file(server, directory, bot, component=component, account=account, routes=routes)
+    config = load(file, {"XMPPBUS_STATE": str(directory)})
     stopping = asyncio.Event()
     started: asyncio.Future[House] = asyncio.get_running_loop().create_future()
     life = asyncio.create_task(app.live(config, app.offered(config), stopping, started.set_result))

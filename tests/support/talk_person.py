@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections import deque
 from typing import NamedTuple
@@ -164,8 +165,9 @@ class Person:
         self._look()
         return bool(self._declined)
 
-    async def hear(self, room: str = "", sort: str = "message") -> Said:
-        """The next message, `correction` or `retraction` that the bot sent to this person, or said in a room.
+    async def hear(self, room: str = "", sort: str = "message", like: re.Pattern[str] | None = None) -> Said:
+        """The next message, `correction` or `retraction` that the bot sent to this person, or said in a room; the first
+        one whose body is `like` that.
 
         Each sort has an order of its own: an answer and a correction are on their way at the same time.
         """
@@ -173,13 +175,15 @@ class Person:
 
         def next_one() -> Said | None:
             self._look()
-            return next((each for each in wanted if each.sort == sort), None)
+            found = (each for each in wanted if each.sort == sort)
+            return next((each for each in found if like is None or like.match(each.body)), None)
 
         try:
             await self.stream.until(lambda: next_one() is not None, DEADLINE)
         except TimeoutError:
             left = [each.body for each in wanted]
-            raise AssertionError(f"no {sort} came from the bot within {DEADLINE:g} s; there is {left}") from None
+            what = f"no {sort} like {like.pattern!r}" if like else f"no {sort}"
+            raise AssertionError(f"{what} came from the bot within {DEADLINE:g} s; there is {left}") from None
         found = next_one()
         assert found is not None
         wanted.remove(found)

@@ -12,7 +12,7 @@ from tests.support.raw import account
 from tests.support.room_owner import RoomOwner
 from tests.support.server import Server
 from tests.support.talk_person import Person, Said
-from tests.support.talk_script import Script, Step
+from tests.support.talk_script import Script, Step, pattern_of
 from tests.support.waiting import until
 from xmppbus.house import House
 from xmppbus.xmpp.standing import State
@@ -110,9 +110,9 @@ class RoomSteps(ABC):
         self._compare(step.text, (await self._everybody_in(step, "retraction")).body)
 
     async def _everybody_in(self, step: Step, sort: str) -> Said:
-        """What everybody in a room hears is the same."""
-        room = self._room(step.where)
-        heard = [await person.hear(room, sort) for person in self.people.values() if person.is_in(room)]
+        """What everybody in a room hears is the same. An answer and what it leads to may come in either order."""
+        room, like = self._room(step.where), pattern_of(step.text, self.known)
+        heard = [await person.hear(room, sort, like) for person in self.people.values() if person.is_in(room)]
         assert heard, f"nobody is in {step.where}"
         assert len({(each.id, each.body) for each in heard}) == 1, heard
         return heard[0]
