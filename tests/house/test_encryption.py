@@ -11,6 +11,7 @@ import pytest
 
 from tests.servers.talking import BOT, bare, messages, person, texts
 from tests.support.daemon import Daemon, bot_without_a_server
+from tests.support.omemo_person import omemo_person
 from tests.support.server import Server
 from tests.support.waiting import until
 from tests.support.without_extra import OMEMO, program_without
@@ -132,3 +133,26 @@ def test_keys_that_cannot_be_read_are_an_error_with_their_line_and_are_left_alon
         assert f"the keys of `bot.omemo` can't be used: {keys_of(bus)}, line 1: this is no file of keys" in done.err
         assert "move the file away" in done.err
     assert keys_of(bus).read_text() == "[1,2\n"
+
+
+# slixmpp-omemo reaches slixmpp's plugins in a way that slixmpp will not offer for ever.
+@pytest.mark.filterwarnings("ignore:Accessing plugins through the XMPP object:DeprecationWarning")
+async def test_an_operators_day_is_encrypted_from_subscribing_to_acknowledging(tmp_path: Path, prosody: Server) -> None:
+    """The installed bus: a command, an event, its correction; none of the words are on the wire, and a notice waits for
+    who has to have encryption and has none."""
+    async with omemo_person(prosody) as romeo, await person(prosody) as juliet:
+        affiliations = {romeo.jid: "owner", bare(juliet): "member"}
+        bot = {"affiliations": affiliations, "omemo": {romeo.jid: "possible", bare(juliet): "required"}}
+        routes = [{"name": "juliet", "match": "disk.#", "to": [f"chat:{bare(juliet)}"]}]
+        async with Daemon(tmp_path / "bus", prosody, config={"bot": bot, "routes": routes}) as bus:
+            await romeo.says(BOT, "subscribe disk.#")
+            await romeo.reads("You get `disk.#` from now on. `unsubscribe disk.#` ends it.")
+            named = ("--key", "db1:/var", "--status", "firing", "--severity", "warning")
+            await bus.command("publish", "disk.full", "/var is at 91 %", *named)
+            await until(lambda: any("*firing* /var is at 91 %" in each for each in romeo.read), SOON, f"{romeo.read}")
+            await romeo.says(BOT, "ack db1:/var")
+            await until(lambda: any("*acknowledged* /var" in each for each in romeo.read), SOON, f"{romeo.read}")
+            await juliet.until(lambda: len(texts(messages(juliet), "body")) >= 2)
+        assert all(each.startswith("An encrypted message waits for you") for each in texts(messages(juliet), "body"))
+        assert not [each for each in romeo.stanzas if "91 %" in str(each)]
+        assert not romeo.unread

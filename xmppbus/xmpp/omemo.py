@@ -12,7 +12,7 @@ import contextlib
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -26,17 +26,15 @@ from omemo import (
     DeviceListDownloadFailed,
     KeyExchangeFailed,
     MessageNotForUs,
-    NoEligibleDevices,
     OMEMOException,
     SessionManager,
 )
-from omemo.storage import StorageException
 from omemo.types import DeviceList
 
 from xmppbus import limits
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.lanes import Lanes
-from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE, KeyNodes, changed, condition_of
+from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE, KeyNodes, changed, condition_of, reason_of
 from xmppbus.xmpp.omemo_sessions import Wire, encrypted_xml, open_sessions
 from xmppbus.xmpp.omemo_store import Keys
 from xmppbus.xmpp.replies import NoAnswer, Unanswered
@@ -170,10 +168,17 @@ class Encryption:
             raise _Unreadable(self._failed)
         raise NoAnswer(Unanswered.TIMEOUT if self._stream.session else Unanswered.DISCONNECTED)
 
-    def _asked(self, request: Element) -> bytes | None:
+    def _asked(self, request: Element) -> bytes | Awaitable[bytes | None] | None:
         """For our keys. Whom nothing is encrypted for is told of none, lest he encrypts what is not read then."""
-        asker = request.get("from", "").partition("/")[0]
-        return self._nodes.answer(request, is_for=self.reads(asker))
+        is_for = self.reads(request.get("from", "").partition("/")[0])
+        answer = self._nodes.answer(request, is_for=is_for)
+        return answer if answer is None or self._up.is_set() or not is_for else self._asked_early(request)
+
+    async def _asked_early(self, request: Element) -> bytes | None:
+        """They are being made: who is told that there are none does not ask again."""
+        with contextlib.suppress(_Unreadable, NoAnswer):
+            await self._ready()
+        return self._nodes.answer(request, is_for=True)
 
     # --- their devices ----------------------------------------------------------------------------------------------
 
@@ -297,7 +302,7 @@ class Encryption:
                 if not was_encrypted:
                     await self._keys.store(before, True)
         except Exception as error:  # whatever it is, the words must not go out without
-            raise _Unreadable(_reason(error)) from error
+            raise _Unreadable(reason_of(error)) from error
         return encrypted_xml(next(iter(messages)))
 
     def _send(self, jid: str, payload: str) -> None:
@@ -387,12 +392,3 @@ async def _fetch_keys(sessions: SessionManager, jid: str) -> None:
 
 async def _hear(stanza: Element, hear: Callable[[Element], None]) -> None:
     hear(stanza)
-
-
-def _reason(error: Exception) -> str:
-    """In words for whoever does not get the message."""
-    if isinstance(error, (NoEligibleDevices, TimeoutError)):
-        return "their keys can't be had"
-    if isinstance(error, StorageException):
-        return "my own can't be written"
-    return type(error).__name__

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element
 
 import oldmemo
 import oldmemo.etree
-from omemo import Bundle, BundleDownloadFailed, BundleNotFound, DeviceListDownloadFailed
+from omemo import Bundle, BundleDownloadFailed, BundleNotFound, DeviceListDownloadFailed, NoEligibleDevices
+from omemo.storage import StorageException
 from omemo.types import DeviceList
 from slixmpp.xmlstream.tostring import tostring
 
@@ -202,6 +203,15 @@ def condition_of(error: BaseException | None) -> str:
             return str(error)
         error = error.__cause__
     return "internal-server-error"
+
+
+def reason_of(error: Exception) -> str:
+    """Why something could not be encrypted, in words for whoever does not get it."""
+    if isinstance(error, (NoEligibleDevices, TimeoutError)):
+        return "their keys can't be had"
+    if isinstance(error, StorageException):
+        return "my own can't be written"
+    return type(error).__name__
 
 
 def _parsed(text: str) -> Element:
