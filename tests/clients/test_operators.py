@@ -215,10 +215,17 @@ async def test_poezio_acknowledges_by_an_ad_hoc_command(
 async def test_what_was_published_by_mistake_is_taken_back_in_a_line_of_its_own(
     open_client: OpenClient, client_name: str, prosody: Server, bus: Daemon, person: str
 ) -> None:
-    """Neither knows retractions (XEP-0424): the message stays, and below it stands what the fallback says."""
+    """Neither knows retractions (XEP-0424): the message stays, and below it stands what the fallback says. The ledger
+    has their receipts; neither says what is seen (XEP-0333)."""
     romeo = await operator(open_client, client_name, prosody, person)
     item = (await bus.command("publish", *DISK, "firing")).out.strip()
     await romeo.until_said(*GREETING, FIRING)
+
+    async def received() -> bool:
+        (message,) = (await bus.show(item))["messages"]
+        return message["received"] is not None and message["displayed"] is None
+
+    await until(received, SOON, "the receipt in the ledger")
     await bus.command("retract", "--yes", item)
     await romeo.client.until_shown("taken back: ")
     assert romeo.chat()[:-1] == [*GREETING, FIRING]
