@@ -1,5 +1,6 @@
 """What the benchmarks count with counts right."""
 
+from tests.benchmarks.echo_bot import askers
 from tests.benchmarks.figures import Report, percentile, play, rounded
 from tests.benchmarks.http_load import complete
 from tests.benchmarks.unix_client import Frames, publish_frame
@@ -42,3 +43,16 @@ def test_an_answer_is_complete_with_its_last_byte() -> None:
     answer = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nServer: x\r\n\r\nok"
     assert not complete(bytearray(answer[:-1]))
     assert complete(bytearray(answer))
+
+
+def test_who_asks_is_found_once_however_the_bytes_are_cut() -> None:
+    data = b"".join(
+        b"<message id='q' to='bot@a' from='p%dx%d@b/phone' type='chat'><body>from='p9x9@' 5</body></message>" % each
+        for each in ((1, 100), (2, 0), (30, 7))
+    )
+    for size in (1, 7, 50, 1000):
+        found, rest = [], b""
+        for at in range(0, len(data), size):
+            names, rest = askers(rest + data[at : at + size])
+            found += names
+        assert found == [b"p1x100", b"p2x0", b"p30x7"]

@@ -184,12 +184,13 @@ class SqlitePeople:
     async def _look_back(self, limit: int, wanted: reading.Wanted) -> list[Entry]:
         found: list[Entry] = []
         before, left = EVER, limits.LOOK_BACK_EVENTS
+        most = limit  # mostly the newest are wanted; only who looks for something rare reads far, and in large slices
         while len(found) < limit and left > 0:
-            slice_ = await self._reader.look(reading.slice_back, before, left, limit - len(found), wanted)
+            slice_ = await self._reader.look(reading.slice_back, before, min(most, left), limit - len(found), wanted)
             if not slice_.looked_at:
                 break
             found += slice_.entries
-            before, left = slice_.scanned, left - slice_.looked_at
+            before, left, most = slice_.scanned, left - slice_.looked_at, most * 10
         return found
 
     # --- deliveries ---------------------------------------------------------------------------------------------------
