@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.conftest import OpenClient
 from tests.servers.outputs import SOON
-from tests.servers.talking import BOT, talking
+from tests.servers.talking import BOT, new_account, talking
 from tests.support.browser_client import add_contact, converse, websocket
 from tests.support.conversation import log_in
 from tests.support.raw_xml import PUBSUB
@@ -24,7 +24,6 @@ from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE
 from xmppbus.xmpp.sealing import Recipients
 from xmppbus.xmpp.talk import Talk
 
-ACCOUNT = "reader@localhost"
 FORM = "jabber:x:data"
 
 
@@ -94,13 +93,14 @@ def line(client: TerminalClient, text: str) -> str:
     return next((each for each in client.conversation() if text in each), "")
 
 
-@pytest.mark.parametrize("account", ["", ACCOUNT], ids=["component", "account"])
+@pytest.mark.parametrize("mode", ["component", "account"])
 async def test_profanity_and_the_bot_read_what_they_encrypt(
-    open_client: OpenClient, prosody: Server, person: str, tmp_path: Path, account: str
+    open_client: OpenClient, prosody: Server, person: str, tmp_path: Path, mode: str
 ) -> None:
     """It finds the keys of a component, too. A tilde says that a line was encrypted; a plus, that it was corrected. The
     fingerprint that it shows is the one that `xmppbus status` prints.
     """
+    account = await new_account(prosody, "bot") if mode == "account" else ""
     async with encrypting(prosody, tmp_path, account, person) as scene:
         client = await open_client("profanity", prosody, person)
         await make_keys(client, prosody, scene)

@@ -8,10 +8,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from omemo import NoEligibleDevices
 
 from tests.servers.outputs import SOON
-from tests.servers.talking import BOT, bare, messages, person, talking, texts
+from tests.servers.talking import BOT, bare, messages, new_account, person, talking, texts
 from tests.support.conversation import log_in
 from tests.support.omemo_person import omemo_person
 from tests.support.raw import RawStream
@@ -25,7 +26,6 @@ from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE
 from xmppbus.xmpp.sealing import Recipients
 from xmppbus.xmpp.talk import Talk
 
-ACCOUNT = "reader@localhost"
 # slixmpp-omemo reaches slixmpp's plugins in a way that slixmpp will not offer for ever.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing plugins through the XMPP object:DeprecationWarning")
 
@@ -52,10 +52,10 @@ class Bot:
         return next(each for each in self.heard if each.body == text)
 
 
-@pytest.fixture(params=["component", "account"])
-def mode(request: pytest.FixtureRequest) -> str:
-    """How the bus is with its server."""
-    return str(request.param)
+@pytest_asyncio.fixture(params=["component", "account"])
+async def account(request: pytest.FixtureRequest, server: Server) -> str:
+    """The bot's own account, new: one that lost its keys before still lists those devices. Empty for a component."""
+    return "" if request.param == "component" else await new_account(server, "bot")
 
 
 async def is_there(somebody: RawStream) -> None:
@@ -81,7 +81,7 @@ async def publish_list(of: RawStream, devices: str) -> None:
 
 @asynccontextmanager
 async def encrypting(
-    server: Server, directory: Path, mode: str = "component", omemo: bool | dict[str, str] = True
+    server: Server, directory: Path, account: str = "", omemo: bool | dict[str, str] = True
 ) -> AsyncIterator[Bot]:
     """A bot in session, whose keys are published; they, and all else that it keeps, are in `directory`."""
     made: list[Bot] = []
@@ -89,7 +89,6 @@ async def encrypting(
     def prepare(talk: Talk) -> None:
         made.append(Bot(talk, Encryption(talk._stream, talk, keys_in(directory), Recipients(omemo))))
 
-    account = "" if mode == "component" else ACCOUNT
     async with talking(server, directory, prepare=prepare, account=account):
         bot = made[0]
         await until(lambda: bot.encryption.status()["state"] == "up", SOON, f"{bot.encryption.status()}")
@@ -111,26 +110,23 @@ def restore(path: Path, saved: bytes) -> None:
     path.write_bytes(saved)
 
 
-def jid_of(mode: str) -> str:
-    """The bot's."""
-    return BOT if mode == "component" else ACCOUNT
-
-
 async def test_what_is_said_to_somebody_with_devices_only_his_devices_read(
-    server: Server, tmp_path: Path, mode: str
+    server: Server, tmp_path: Path, account: str
 ) -> None:
     """Nothing of the words is on the wire; his client has them."""
-    async with encrypting(server, tmp_path, mode) as bot, omemo_person(server) as romeo:
+    async with encrypting(server, tmp_path, account) as bot, omemo_person(server) as romeo:
         sealed = await bot.says(romeo.jid, "db1: disk <91 %> full & rising")
         assert b"disk" not in sealed
         await romeo.reads("db1: disk <91 %> full & rising")
         assert "disk" not in str(romeo.stanzas[-1])
 
 
-async def test_an_encrypted_command_is_heard_and_answered_encrypted(server: Server, tmp_path: Path, mode: str) -> None:
+async def test_an_encrypted_command_is_heard_and_answered_encrypted(
+    server: Server, tmp_path: Path, account: str
+) -> None:
     """Also as the first thing that is ever said: the bot's keys are found at its JID."""
-    async with encrypting(server, tmp_path, mode) as bot, omemo_person(server) as romeo:
-        await romeo.says(jid_of(mode), "status")
+    async with encrypting(server, tmp_path, account) as bot, omemo_person(server) as romeo:
+        await romeo.says(account or BOT, "status")
         heard = await bot.hears("status")
         assert (heard.bare, heard.is_encrypted) == (romeo.jid, False)
         bot.talk.say(heard.sender, chat(to=heard.sender, sender=bot.talk.full(), message_id="a", body="3 firing"))
@@ -208,46 +204,48 @@ async def test_who_is_never_encrypted_for_finds_no_keys_and_is_not_decrypted(ser
             await romeo.says(BOT, "status")
 
 
-async def test_a_restart_changes_neither_the_device_nor_the_sessions(server: Server, tmp_path: Path, mode: str) -> None:
+async def test_a_restart_changes_neither_the_device_nor_the_sessions(
+    server: Server, tmp_path: Path, account: str
+) -> None:
     """Nobody has to compare anything anew, and each still reads the other."""
     async with omemo_person(server) as romeo:
-        async with encrypting(server, tmp_path, mode) as bot:
+        async with encrypting(server, tmp_path, account) as bot:
             before = bot.encryption.status()["fingerprint"]
             await bot.says(romeo.jid, "first")
             await romeo.reads("first")
-            await romeo.says(jid_of(mode), "one")
+            await romeo.says(account or BOT, "one")
             await bot.hears("one")
-        async with encrypting(server, tmp_path, mode) as bot:
+        async with encrypting(server, tmp_path, account) as bot:
             assert bot.encryption.status()["fingerprint"] == before
-            await romeo.says(jid_of(mode), "two")
+            await romeo.says(account or BOT, "two")
             await bot.hears("two")
             await bot.says(romeo.jid, "second")
             await romeo.reads("second")
 
 
 async def test_lost_keys_are_a_new_device_which_is_said_and_found(
-    server: Server, tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture
+    server: Server, tmp_path: Path, account: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who still encrypts for the old one is not understood, is told of the new one, and is understood again."""
     async with omemo_person(server) as romeo:
-        async with encrypting(server, tmp_path, mode) as bot:
+        async with encrypting(server, tmp_path, account) as bot:
             before = bot.encryption.status()["fingerprint"]
-            await romeo.says(jid_of(mode), "one")
+            await romeo.says(account or BOT, "one")
             await bot.hears("one")
-            stale = await romeo.encrypted(jid_of(mode), "two")
+            stale = await romeo.encrypted(account or BOT, "two")
         keys_in(tmp_path).unlink()
         caplog.clear()
-        async with encrypting(server, tmp_path, mode) as bot:
+        async with encrypting(server, tmp_path, account) as bot:
             after = bot.encryption.status()["fingerprint"]
             assert after != before
             assert f"so the bot has a new device for OMEMO; people may compare its fingerprint: {after}" in caplog.text
             stale.send()
             await until(lambda: any(each.is_encrypted for each in bot.heard), SOON, "something unreadable")
-            if mode == "component":
+            if not account:
                 await until(lambda: BOT in romeo.told, SOON, "the list of its devices")
             await bot.says(romeo.jid, "second")
             await romeo.reads("second")
-            await romeo.says(jid_of(mode), "three")
+            await romeo.says(account or BOT, "three")
             await bot.hears("three")
 
 
