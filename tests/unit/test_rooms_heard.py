@@ -21,7 +21,14 @@ ROOM, BOT = "ops@muc.example.org", "bot@bus.example.org/xmppbus"
 
 
 class OneRoom:
-    """Rooms as hearing asks for them: we are `bot` in one."""
+    """Rooms as hearing asks for them: we are `bot` in one, or are coming in."""
+
+    def __init__(self, nick: str = "bot") -> None:
+        self._nick = nick
+
+    def nick(self, room: str) -> str:
+        """Ours."""
+        return self._nick if room == ROOM else ""
 
     def is_room(self, jid: str) -> bool:
         """That one."""
@@ -51,6 +58,13 @@ class OneRoom:
 def test_history_reflections_and_machines_are_not_answered_in_rooms(heard: Heard, *, is_meant: bool) -> None:
     """Nor what the room says itself, nor one where the bot is not; what waited for it in a chat is."""
     assert is_for_people(located(heard, OneRoom()), OneRoom()) is is_meant
+
+
+@pytest.mark.parametrize("kind", ["groupchat", "chat"])
+def test_nobody_is_answered_before_it_is_known_who_is_who(kind: str) -> None:
+    """While we are coming in nobody has a real JID yet."""
+    heard = located(Heard(kind, f"{ROOM}/romeo", BOT, "1", "!ack"), OneRoom(""))
+    assert not is_for_people(heard, OneRoom(""))
 
 
 def test_what_is_private_in_a_room_is_where_it_comes_from() -> None:

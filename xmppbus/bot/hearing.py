@@ -22,6 +22,9 @@ class Rooms(Protocol):
     def is_room(self, jid: str) -> bool:
         """Whether that bare JID is a room that we are in, or want to be in."""
 
+    def nick(self, room: str) -> str:
+        """What we are called there; empty where we are not."""
+
     def is_own_reflection(self, heard: Heard) -> bool:
         """Whether it is what we said ourselves."""
 
@@ -38,13 +41,12 @@ def is_for_people(heard: Heard, rooms: Rooms) -> bool:
     ourselves are not answered, nor is what has no sender (our own account's server)."""
     if heard.kind not in ("chat", "normal", "groupchat") or heard.is_automatic or heard.invitation or not heard.sender:
         return False
-    if heard.is_private:
-        return bool(heard.nick)
-    if heard.kind != "groupchat":
+    if not heard.is_private and heard.kind != "groupchat":
         return True
+    if not heard.nick or not rooms.nick(heard.bare):
+        return False  # before we are in it nobody there is known
     # A command of yesterday that waited in a server's storage is still meant; a room's history was answered then.
-    is_news = bool(heard.nick) and not heard.is_delayed
-    return is_news and rooms.is_room(heard.bare) and not rooms.is_own_reflection(heard)
+    return heard.is_private or not (heard.is_delayed or rooms.is_own_reflection(heard))
 
 
 def addressed(body: str, prefix: str, nick: str) -> str:
