@@ -109,7 +109,9 @@ async def test_an_incident_whose_message_is_not_the_last_is_told_anew(
     ops = await owner.make()
     async with telling(server, tmp_path, ops) as house:
         await house.accept(**firing(summary="disk 91 %"))
+        await heard(owner, ops, 1)
         await house.accept(summary="something else")
+        await heard(owner, ops, 2)
         await house.accept(**firing(summary="disk 92 %"))
         await house.accept(**firing(summary="disk 10 %", status="resolved"))
         await house.settled()
