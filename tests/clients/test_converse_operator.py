@@ -131,11 +131,11 @@ async def test_an_incident_is_acknowledged_by_an_ad_hoc_command(scene: Scene) ->
     async with scene.client(adds="xmppbus") as client:
         await client.send("subscribe disk.#")
         await until_chat(client, GREETING)
-        await scene.publish(DISK, "firing")
+        await scene.publish(LOAD, "firing")
         await client.until_message("firing")
         assert "ack: Say that you take care of it; everybody sees who does" in await client.commands()
-        answer = await client.run_command("ack: Say", key="db1:/var")
-        assert "Acknowledged: /var is 91 % full" in answer
+        answer = await client.run_command("ack: Say", key="db1:sda")
+        assert "Acknowledged: sda is slow" in answer
         await client.close_commands()
         await client.until_message("acknowledged by romeo@localhost")
 

@@ -182,8 +182,13 @@ def executing(node: str, session: str, form: Form, note: Note | None = None) -> 
 
 
 def completed(node: str, session: str, *, text: str = "", failed: bool = False, table: Reported | None = None) -> str:
-    """What came of it: a sentence as a note, several lines as a form that is only read, rows as a table."""
-    note = Note(text, "error" if failed else "info") if text and (failed or "\n" not in text) else None
+    """What came of it: a sentence as a note, several lines as a form that is only read, rows as a table.
+
+    COMPAT(profanity 0.13.1): it takes a note for a format of printf, and an event's `%n` ends it; so with a `%` it is a
+    form. The test is `test_profanity_survives_a_sentence_that_looks_like_a_format`.
+    """
+    is_note = text and "%" not in text and (failed or "\n" not in text)
+    note = Note(text, "error" if failed else "info") if is_note else None
     lines = "" if note else text
     result = _result(lines, table) if lines or table else ""
     return _command(node, session, "completed", result + _note(note))
