@@ -251,13 +251,15 @@ AVATAR_BYTES = 8 * KIB
 """The bot's picture: it goes out with every vCard, in base64, and XEP-0153 §4 asks for no more."""
 
 CONTACTS = 20_000
+UNKNOWN_CONTACTS = 5_000
 CONTACTS_SLICE = 200
 CONTACT_REQUESTS = 1_000
 RESOURCES = 32
 STATUS_CHARACTERS = 200
-"""People in the bot's contact list, some 300 bytes each; so many are told of its presence before others have a turn (a
-millisecond); wishes to be in it that wait to be written down; of one person the resources, and the characters of a
-status, that are remembered."""
+"""People in the bot's contact list, some 300 bytes each, and how many there may be when somebody comes whom nobody
+knows, so that strangers never fill it; so many are told of its presence before others have a turn (a millisecond);
+wishes to be in it that wait to be written down; of one person the resources, and the characters of a status, that are
+remembered."""
 
 STANDING_SECONDS = 600.0
 STANDING_LOOK_SECONDS = 2.0

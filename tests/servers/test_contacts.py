@@ -220,3 +220,21 @@ async def test_an_account_is_a_bot_too(server: Server, tmp_path: Path) -> None:
             identity = child(vcard, "identity")
             assert identity is not None
             assert (identity.get("type"), identity.get("name")) == ("bot", "the bus")
+
+
+async def test_an_account_declines_who_may_not_know_how_things_stand(server: Server, tmp_path: Path) -> None:
+    """Its server tells all its contacts the same."""
+    jid = await new_account(server, "bot")
+    async with await person(server) as romeo, await person(server) as juliet:
+
+        def prepare(talk: Talk) -> None:
+            talk.may_know = lambda who: who == bare(juliet)
+
+        async with talking(server, tmp_path, account=jid, prepare=prepare) as talk:
+            talk.said("3 firing")
+            await romeo.iq("get", "", "<query xmlns='jabber:iq:roster'/>")  # whoever has not asked is told nothing
+            romeo.write(f"<presence to='{jid}' type='subscribe'/>")
+            await romeo.until(lambda: bool(presences(romeo, "unsubscribed", jid)), SOON)
+            await befriend(juliet, jid)
+            await juliet.until(lambda: "3 firing" in texts(presences(juliet, "", jid)), SOON)
+            assert not presences(romeo, "", jid)

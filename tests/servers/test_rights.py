@@ -7,6 +7,7 @@ What is expected is a table of the tests' own (`tests.support.rights`); the firs
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.living_house import living
-from tests.support.raw import RawError
+from tests.support.raw import RawError, RawStream
 from tests.support.rights import ACTIONS, AFFILIATIONS, REFUSALS, RIGHTS, Traces, expected, leaves_a_trace
 from tests.support.server import Server
 from tests.support.talk_person import COMMANDS, DATA, Person
@@ -130,6 +131,30 @@ async def test_every_command_by_everybody_as_a_form(server: Server, tmp_path: Pa
 
         await asyncio.gather(*(row(*each) for each in scene.people.items()))
     assert not wrong
+
+
+async def test_how_things_stand_is_in_the_presence_for_who_may_read_it(server: Server, tmp_path: Path) -> None:
+    """A stranger who adds the bot sees that it is there; an outcast not even that."""
+    async with everybody(server, tmp_path) as scene:
+        readers = [person for name, person in scene.people.items() if name in RIGHTS["read"]]
+        for person in scene.people.values():
+            person.add()
+        for person in readers:
+            await person.status_like(re.compile("all is well"))
+        stranger, outcast = scene.people["none"], scene.people["outcast"]
+        await stranger.stream.until(lambda: is_there(stranger.stream, stranger.bot))
+        for person in (stranger, outcast):
+            await person.nothing_more()
+            assert not person.statuses
+        assert not is_there(outcast.stream, outcast.bot)
+
+
+def is_there(stream: RawStream, jid: str) -> bool:
+    """Whether somebody's client has an available presence of a JID."""
+    return any(
+        each.name == "presence" and each.get("from").startswith(f"{jid}/") and not each.get("type")
+        for each in stream.stanzas
+    )
 
 
 def note(wrong: dict[Cell, object], cell: Cell, said: str, done: bool | None) -> None:

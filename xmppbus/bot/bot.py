@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 from xmppbus import limits
 from xmppbus.bot import commands, hearing
-from xmppbus.bot.access import Affiliation, affiliations_of
+from xmppbus.bot.access import Action, Affiliation, affiliations_of, may
 from xmppbus.bot.command import Asker, Place
 from xmppbus.bot.conversation import Conversations, Line
 from xmppbus.bot.desk import Desk, open_desk
@@ -54,6 +54,7 @@ class Bot:
         talk.profile.features.update(FEATURES)
         affiliations = affiliations_of(options)
         talk.may_subscribe = lambda jid: affiliations.of(jid) is not Affiliation.OUTCAST
+        talk.may_know = lambda jid: may(affiliations.of(jid), Action.READ)
         talk.on_heard.append(self._hear)
         talk.answers.append(self._asked)
 

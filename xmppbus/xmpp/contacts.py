@@ -58,6 +58,7 @@ class Line(NamedTuple):
     session: Callable[[], int]
     extra: Callable[[], str]  # what goes along with our presence
     may: Callable[[str], bool]  # whether that bare JID is dealt with at all
+    knows: Callable[[str], bool]  # whether it may read how things stand
     roster: Callable[[], Awaitable[Element]] | None = None  # client mode: ask the server for it
 
 
@@ -126,17 +127,17 @@ class Contacts:
             self._status = (text, show)
             self._changed.set()
 
-    def _available(self) -> str:
-        """Our presence from the recipient on."""
+    def _available(self, *, knows: bool) -> str:
+        """Our presence from the recipient on; the text is for who may read how things stand."""
         text, show = self._status
         inner = f"<show>{element_text(show)}</show>" if show else ""
-        inner += f"<status>{element_text(one_line(text))}</status>" if text else ""
+        inner += f"<status>{element_text(one_line(text))}</status>" if text and knows else ""
         inner += "<priority>0</priority>" if self.is_client else ""
         return f">{inner}{self._line.extra()}</presence>"
 
     def _show(self, jid: str, *, gone: bool = False) -> None:
         """Tell one JID, or in client mode everybody, that we are there, or gone."""
-        rest = _GONE if gone else self._available()
+        rest = _GONE if gone else self._available(knows=self.is_client or self._line.knows(jid))
         self._line.send(f"<presence{_named('from', self._line.full)}{_named('to', jid)}{rest}".encode())
 
     async def _greet(self) -> None:
@@ -169,12 +170,14 @@ class Contacts:
             self._show("", gone=gone)
             return
         head = f"<presence{_named('from', self._line.full)} to='"
-        rest = f"'{_GONE if gone else self._available()}"
+        known, unknown = [f"'{_GONE if gone else self._available(knows=each)}" for each in (True, False)]
+        knows = self._line.knows
         seeing = [jid for jid, each in self._known.items() if each.sees_us]
         for start in range(0, len(seeing), limits.CONTACTS_SLICE):
             await self._line.room()
             some = seeing[start : start + limits.CONTACTS_SLICE]
-            self._line.send("".join(f"{head}{quoted(jid)}{rest}" for jid in some).encode())
+            stanzas = [f"{head}{quoted(jid)}{known if knows(jid) else unknown}" for jid in some]
+            self._line.send("".join(stanzas).encode())
             await asyncio.sleep(0)  # others have a turn
 
     async def _keep_saying(self) -> None:
@@ -242,12 +245,16 @@ class Contacts:
 
     async def _grant(self, jid: str, kind: str) -> None:
         """Write down what changes, then answer."""
+        if self.is_client and not self._line.knows(jid):  # the server tells all contacts the same
+            self._presence("unsubscribed", jid)
+            return
         before = self._known.get(jid, NOBODY)
         after = self._decide(jid, kind, before)
         if after != before:
+            most = limits.CONTACTS if self._line.knows(jid) else limits.UNKNOWN_CONTACTS
             try:
-                if before == NOBODY and len(self._known) >= limits.CONTACTS:
-                    raise Refused(Code.TOO_MANY, f"there are {limits.CONTACTS} contacts")
+                if before == NOBODY and len(self._known) >= most:
+                    raise Refused(Code.TOO_MANY, f"there are {len(self._known)} contacts")
                 await self._persons.alter(jid, **after._asdict())
             except Refused as refused:
                 log.warning("%s can't be a contact: %s", jid, refused)

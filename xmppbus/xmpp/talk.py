@@ -78,6 +78,8 @@ class Talk:
         self.answers: list[Answering] = []
         # Whether a bare JID is dealt with at all: who may not is not answered.
         self.may_subscribe: Callable[[str], bool] = lambda _: True
+        # Whether a bare JID may read how things stand; to the others the presence says nothing of it.
+        self.may_know: Callable[[str], bool] = lambda _: True
         self.encryption: Encryption | None = None  # set before the talk is entered
         self.ignored = 0  # forwarded, archived or reflected: never opened
         self._stream = stream
@@ -98,6 +100,7 @@ class Talk:
             session=lambda: self._stream.session,
             extra=lambda: self.profile.presence,
             may=self._may,
+            knows=self._knows,
             roster=None if self.is_component else roster,
         )
 
@@ -131,6 +134,9 @@ class Talk:
 
     def _may(self, jid: str) -> bool:
         return self.may_subscribe(jid)
+
+    def _knows(self, jid: str) -> bool:
+        return self.may_know(jid)
 
     # --- out --------------------------------------------------------------------------------------------------------
 
