@@ -146,10 +146,10 @@ class Telling(NamedTuple):
 
 @asynccontextmanager
 async def telling(
-    server: Server, directory: Path, room: str, *, routed: bool = True, port: int = 0
+    server: Server, directory: Path, room: str, *, routed: bool = True, types: str = "#", port: int = 0
 ) -> AsyncIterator[Telling]:
-    """In that room, to which every event is sent."""
-    routes = [PEOPLE, *([Route("ops", Match(), (), (Address(ROOM, room),))] if routed else [])]
+    """In that room, to which every event of these types is sent."""
+    routes = [PEOPLE, *([Route("ops", Match(type=types), (), (Address(ROOM, room),))] if routed else [])]
     async with roaming(server, directory, room, routes=routes, port=port) as bot, AsyncExitStack() as stack:
         journal, people = bot.journal, bot.journal.people
         bus = Bus(journal, Routes(routes), source="test", check_size=check_size, clock=now)

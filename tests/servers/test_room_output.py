@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import pytest
 import pytest_asyncio
@@ -19,7 +20,8 @@ from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.journal import State, Verdict
 from xmppbus.people.incidents import OURS, RETRACTED
-from xmppbus.people.model import Subscription, message_id
+from xmppbus.people.model import Status, Subscription, message_id
+from xmppbus.route import Target
 from xmppbus.xmpp import muc, standing
 from xmppbus.xmpp.messages import RETRACT, chat
 
@@ -118,6 +120,36 @@ async def test_an_incident_whose_message_is_not_the_last_is_told_anew(
         said = await heard(owner, ops, 3)
         assert ["91 %" in said[0], "something else" in said[1], "resolved" in said[2]] == [True] * 3
         assert [replaced(each) for each in owner.said(ops)] == ["", "", ""]
+
+
+async def test_what_becomes_of_an_incident_while_its_message_is_on_its_way_is_said(
+    server: Server, owner: RoomOwner, tmp_path: Path
+) -> None:
+    """No route sends the acknowledgement there: the room is told because it has been told of the incident."""
+    ops = await owner.make()
+    async with telling(server, tmp_path, ops, types="disk.#") as house:
+        late: list[Element] = []
+        hooks = house.bot.stream.hooks
+        hooks.messages.remove(house.bot.rooms._message)
+        hooks.messages.append(late.append)
+        await house.accept(**firing(summary="disk 91 %"))
+        await until(lambda: any(muc.has_body(each) for each in late), SOON, "the message to come back")
+        fields = {"type": "incident.acknowledged", "source": "xmppbus", "status": "acknowledged", "key": "db1"}
+        await house.accept(**firing(**fields, data={"by": "romeo@example.org", "via": "chat"}))
+
+        async def folded() -> bool:
+            incident = await house.bot.journal.people.incident("db1")
+            waiting = await house.bot.journal.people.waiting(Target("people", "all"), 1)
+            return incident is not None and incident.status is Status.ACKNOWLEDGED and not waiting
+
+        await until(folded, SOON, "the acknowledgement to be folded")
+        hooks.messages.append(house.bot.rooms._message)
+        for each in late:
+            house.bot.rooms._message(each)
+        await heard(owner, ops, 2)
+        assert "acknowledged by romeo@example.org" in owner.bodies(ops)[1]
+        assert replaced(owner.said(ops)[1]) == owner.said(ops)[0].get("id")
+        hooks.messages.remove(late.append)
 
 
 async def test_an_answer_of_the_bot_is_its_last_message_too(server: Server, owner: RoomOwner, tmp_path: Path) -> None:

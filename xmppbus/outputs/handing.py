@@ -196,7 +196,7 @@ class _Series:
                 await done.fence
             if done.messages or done.copies:
                 await self._people.handed_over(done.messages, done.copies)
-                await self._look_again(done.copies)
+                await look_again(self._people, done.copies, CHAT)
         except NoAnswer as error:
             done.fail(Outcome(Verdict.UNKNOWN, error.why.value))
             self.ended = self.ended or Outcome(Verdict.STOPPED, error.why.value)
@@ -211,13 +211,14 @@ class _Series:
             if each.fence is not None:
                 each.fence.cancel()
 
-    async def _look_again(self, copies: Sequence[Copy]) -> None:
-        """An incident may have changed while a message about it was on its way. Whoever folds it looks for copies after
-        he has written it down, and we look at it after we have written down the copies: one of us finds the other."""
-        newest = {copy.key: 0 for copy in copies}
-        found = await asyncio.gather(*(self._people.incident(key) for key in newest))
-        newest |= {each.key: each.sequence for each in found if each is not None}
-        for copy in copies:
-            if copy.message_id and copy.sequence < newest[copy.key]:
-                # Nothing if it waits already, as it does where it was addressed: its place is ours until we settle.
-                await self._people.deliver_again(newest[copy.key], Target(CHAT, copy.jid))
+
+async def look_again(people: People, copies: Sequence[Copy], output: str) -> None:
+    """An incident may have changed while a message about it was on its way. Whoever folds it looks for copies after he
+    has written it down, and we look at it after we have written down the copies: one of us finds the other."""
+    newest = {copy.key: 0 for copy in copies}
+    found = await asyncio.gather(*(people.incident(key) for key in newest))
+    newest |= {each.key: each.sequence for each in found if each is not None}
+    for copy in copies:
+        if copy.message_id and copy.sequence < newest[copy.key]:
+            # Nothing if it waits already, as it does where it was addressed: its place is ours until we settle.
+            await people.deliver_again(newest[copy.key], Target(output, copy.jid))

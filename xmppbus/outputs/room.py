@@ -18,7 +18,7 @@ from xmppbus import limits
 from xmppbus.errors import About, Refused, condition
 from xmppbus.interfaces import Clock
 from xmppbus.journal import DELIVERED, HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
-from xmppbus.outputs.handing import GOES_ON, Letter
+from xmppbus.outputs.handing import GOES_ON, Letter, look_again
 from xmppbus.outputs.known import Folded, look_up
 from xmppbus.outputs.speaking import LastMessages, Speaking
 from xmppbus.outputs.wording import Note, Wording, no_note
@@ -244,6 +244,7 @@ class Room:
             self._give_up(flight)
         if outcome.verdict in GOES_ON:
             await self._people.handed_over(flight.letter.messages, flight.letter.copies)
+            await look_again(self._people, flight.letter.copies, ROOM)
             if flight.replies:
                 self._open[room] = self._talk.session
         else:
