@@ -205,6 +205,7 @@ async def test_nothing_grows_without_bound(own_server: ServerFactory, tmp_path: 
         }
         assert not grown
         assert last["holds"]["Conversations._waiting"] <= limits.ANSWERS_AT_ONCE
+        assert 0 < last["holds"]["Contacts._known"] <= LOWERED["UNKNOWN_CONTACTS"]
         assert last["resident"] - first["resident"] <= MOST_MORE_RESIDENT
         assert last["journal"] - first["journal"] <= MOST_MORE_JOURNAL
         talked = (await opened.ask("status"))["inputs"]["bot"]

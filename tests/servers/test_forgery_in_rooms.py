@@ -49,6 +49,16 @@ async def test_a_nick_gives_no_rights(server: Server, tmp_path: Path) -> None:
         assert await published(scene) == {f"xmpp:{owner.jid}"}
 
 
+async def test_what_was_said_before_is_not_done_again(server: Server, tmp_path: Path) -> None:
+    """A room's history is shown to who enters: commands of then were answered then."""
+    words = "!publish quiet.nick x"
+    async with room(server, tmp_path, is_hidden=False, before=words) as scene:
+        owner = scene.people["owner"]
+        say(scene, owner, "version", "room")
+        assert "xmppbus" in await told(scene, owner)
+        assert await published(scene) == set()
+
+
 async def test_a_one_time_word_is_good_where_it_was_given(server: Server, tmp_path: Path) -> None:
     """What was asked in a chat is not done by a word in a room, nor in a private message there; and so on."""
     async with room(server, tmp_path, is_hidden=False) as scene:

@@ -51,8 +51,8 @@ class Room:
 
 
 @asynccontextmanager
-async def room(server: Server, directory: Path, *, is_hidden: bool) -> AsyncIterator[Room]:
-    """The room belongs to an owner of the bot."""
+async def room(server: Server, directory: Path, *, is_hidden: bool, before: str = "") -> AsyncIterator[Room]:
+    """The room belongs to an owner of the bot, who says something there `before` the bot comes."""
     mark = uuid4().hex[:8]
     people = {
         each: Person(server, f"{each}.{mark}@{server.domain}", "pw", f"bot@{server.component_jid}")
@@ -69,6 +69,9 @@ async def room(server: Server, directory: Path, *, is_hidden: bool) -> AsyncIter
             await person.join(jid, name)
         await owner.configure(jid, whois="moderators" if is_hidden else "anyone")
         await owner.give(jid, jid=people[ADMITTED].jid, affiliation="member")
+        if before:
+            owner.say(jid, before)
+            await owner.stream.until(lambda: before in owner.bodies(jid, "owner"))
         bot = {
             "affiliations": {person.jid: name for name, person in people.items() if name not in ("none", ADMITTED)},
             "rooms": [{"jid": jid, "affiliations": GENEROUS}],
