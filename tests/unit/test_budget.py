@@ -30,6 +30,17 @@ def test_each_jid_has_its_own() -> None:
     assert not budget.take("romeo", NOON)
 
 
+def test_a_clock_that_was_set_back_gives_nothing_and_takes_nothing() -> None:
+    """Who had nothing left has to wait as long as without it, not until the old hour comes again."""
+    budget = Budget(20)
+    while budget.take("romeo", NOON):
+        pass
+    earlier = NOON - timedelta(hours=3)
+    assert not budget.take("romeo", earlier)
+    assert budget.seconds("romeo", earlier) == 3.0
+    assert budget.take("romeo", earlier + timedelta(seconds=3))
+
+
 def test_what_was_sent_all_the_same_is_paid_for_later() -> None:
     """A digest, when its time has come; the debt is bounded."""
     budget = Budget(2)

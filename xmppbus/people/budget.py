@@ -30,6 +30,8 @@ class Budget:
         """Take one message from what a JID has left; False, and nothing taken, when it is spent."""
         left = self._now(jid, now)
         if left < 1:
+            if now < self._left[jid].at:
+                self._keep(jid, left, now)  # a clock that was set back holds nobody up until it is there again
             return False
         self._keep(jid, left - 1, now)
         return True
