@@ -51,8 +51,8 @@ class Verdict(enum.Enum):
     """What becomes of a step that is due."""
 
     CALL = "call"
-    WAIT = "wait"  # it flaps, and is calm just now
-    END = "end"  # somebody has it, or it is over
+    WAIT = "wait"  # somebody has it, or it is calm just now: it may fire again
+    END = "end"  # it is over
 
 
 def chains(routes: Iterable[Route], options: Sequence[RouteOptions]) -> dict[str, Chain]:
@@ -80,9 +80,9 @@ def decide(escalation: Escalation, incident: Incident | None, now: datetime) -> 
     if incident.status is Status.FIRING:
         return Verdict.CALL
     is_calm = incident.resolved and now - incident.resolved >= timedelta(seconds=limits.FLAPPING_SECONDS)
-    if incident.status is Status.RESOLVED and incident.flapping and not is_calm:
-        return Verdict.WAIT  # it keeps its episode, so nothing else would begin a chain when it fires again
-    return Verdict.END
+    # One that flaps, or is about to, keeps its episode, and so does one that is given back: nothing else would begin a
+    # chain when it fires again.
+    return Verdict.END if incident.status is Status.RESOLVED and is_calm else Verdict.WAIT
 
 
 def has_it(called: Sequence[Target], messages: Sequence[Message], fates: Sequence[Fate]) -> bool:
