@@ -11,6 +11,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,8 @@ import psutil
 from tests.support.raw import RawStream, account
 from tests.support.server import ServerFactory
 from tests.support.waiting import until
+from xmppbus import limits
+from xmppbus.demo.samples import samples
 
 PROGRAM = Path(sys.executable).with_name("xmppbus")
 DEADLINE = 30
@@ -84,7 +87,9 @@ async def test_the_account_that_it_prints_talks_to_the_bot_and_hears_of_the_disk
         while "alice joined" not in said:  # the first event: the bus is connected, and so is its bot
             said += await line_of(process)
         (bot,) = re.findall(r"add (\S+) in your client", said)
-        (jid,), (password,), (port,) = (re.findall(rf"{word} +(\S+)", said) for word in ("JID", "password", "port"))
+        (jid,), (password,), (port,) = (
+            re.findall(rf"{word} +(\S+)", said) for word in ("JID", "password", "server +127.0.0.1, port")
+        )
         async with await account("127.0.0.1", int(port), jid, password, resource="newcomer") as client:
 
             async def hears(text: str) -> None:
@@ -98,6 +103,22 @@ async def test_the_account_that_it_prints_talks_to_the_bot_and_hears_of_the_disk
             await hears("Acknowledged: /var is")
             await hears(f"acknowledged by {jid}")
             assert [each for each in client.stanzas if each.find(CORRECTION, "replace") is not None]
+
+
+def test_no_disk_comes_and_goes_so_often_that_the_bot_says_so() -> None:
+    """Or whoever subscribes after two minutes would see one message that fires for ever."""
+    changes: dict[str, list[float]] = {}
+    last: dict[str, str] = {}
+    for number, sample in enumerate(islice(samples(), 2000)):
+        if "--key" in sample:
+            key, status = sample[sample.index("--key") + 1], sample[sample.index("--status") + 1]
+            if last.get(key) != status:
+                changes.setdefault(key, []).append(number * limits.DEMO_TRICKLE_SECONDS)
+            last[key] = status
+    assert changes
+    for moments in changes.values():
+        for first, later in zip(moments, moments[limits.FLAPPING_CHANGES - 1 :], strict=False):
+            assert later - first > limits.FLAPPING_SECONDS
 
 
 def say(to: str, text: str) -> str:

@@ -10,6 +10,8 @@ NODES = ("user.signup", "disk.full", "build.failed", "demo.hello")
 """The nodes that it subscribes to; the last one is for whoever tries the commands that it prints."""
 
 _FILLING = (81, 88, 93, 97, 34)
+_MACHINES = 24
+"""So many disks fill one after the other: one alone would come and go so often that the bot said only that."""
 
 
 def samples() -> Iterator[list[str]]:
@@ -17,7 +19,8 @@ def samples() -> Iterator[list[str]]:
     for number in count():
         person = PEOPLE[number % len(PEOPLE)]
         yield ["user.signup", f"{person} joined", "--data", f"user={person}", "--tag", "web"]
-        yield _disk(_FILLING[number % len(_FILLING)])
+        machine, step = divmod(number, len(_FILLING))
+        yield _disk(f"db{machine % _MACHINES + 1}", _FILLING[step])
         yield ["user.signup", f"{person}-{number + 1} joined", "--data", f"user={person}-{number + 1}", "--tag", "xmpp"]
         if number % 2 == 0:
             text = f"build #{1040 + number}: 2 of 318 tests failed"
@@ -25,9 +28,9 @@ def samples() -> Iterator[list[str]]:
             yield ["build.failed", text, "--severity", "error", "--link", link, "--subject", "main"]
 
 
-def _disk(percent: int) -> list[str]:
+def _disk(machine: str, percent: int) -> list[str]:
     severity = "critical" if percent > 95 else "warning" if percent > 80 else "info"
     status = "firing" if percent > 80 else "resolved"
     text = f"/var is {percent} % full"
-    options = ["--severity", severity, "--key", "db1:/var", "--status", status, "--subject", "db1"]
+    options = ["--severity", severity, "--key", f"{machine}:/var", "--status", status, "--subject", machine]
     return ["disk.full", text, *options, "--data", f"percent={percent}"]
