@@ -46,6 +46,7 @@ Written by `python -m tests.reference` from the commands' declarations. How to s
 [the chat](../howto/chat.md).
 
 * A command is taken bare, with a slash, or with the prefix of the config (`!`), in any case: `help`, `/help`, `!Help`.
+  Profanity and Poezio keep what begins with a slash for themselves.
   In a room it needs the prefix or the bot's nick: `!ack`, `bot: ack`.
 * What is in brackets may be left out. Words with blanks in them go into quotes, of any kind: `snooze "db1 /var" 1h`.
 * What it does not understand is answered with what is near, or with an example.

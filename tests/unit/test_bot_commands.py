@@ -103,6 +103,7 @@ async def test_last_shows_the_newest_events_first(bot: Scene) -> None:
         ids[10][:8],
         ids[8][:8],
     ]
+    assert (await bot.says(MEMBER, "last -5")).startswith("`-5` is no number: write a whole one, from 1.")
     assert await bot.says(MEMBER, "last nothing.#") == "I found nothing. `list` shows the types of what has happened."
 
 
@@ -142,7 +143,7 @@ async def test_show_of_a_reply_is_about_the_message_that_is_replied_to(bot: Scen
 async def test_an_id_that_nobody_knows_is_said_to_be(bot: Scene) -> None:
     """And how ids are found."""
     assert "`last` lists the newest" in await bot.says(MEMBER, "show ffffffff")
-    assert "is no event" in await bot.says(MEMBER, "show db1")
+    assert "is no event's id" in await bot.says(MEMBER, "show db1")
 
 
 async def test_an_id_that_begins_like_two_events_is_not_guessed(bot: Scene) -> None:

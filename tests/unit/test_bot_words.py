@@ -106,6 +106,11 @@ def test_arguments_become_values(line: str, found: dict[str, Any]) -> None:
         ("subscribe # error digest 1h", "error", Way(3600)),
         ("subscribe # quiet 22:00-07:00", None, Way(quiet=Quiet(start=1320, end=420))),
         ("subscribe # quiet 22-7", None, Way(quiet=Quiet(start=1320, end=420))),
+        (
+            "subscribe # quiet 22:00 - 7:00 but error",
+            None,
+            Way(quiet=Quiet(start=1320, end=420, breaks_through="error")),
+        ),
         ("subscribe # quiet 22:00-24:00 Europe/Rome", None, Way(quiet=Quiet(start=1320, end=0, zone="Europe/Rome"))),
         (
             "subscribe # info quiet 22:00–07:00 but error digest 15m",

@@ -34,7 +34,10 @@ from xmppbus.xmpp.talk import Talk
 log = logging.getLogger("xmppbus.bot")
 
 UNREADABLE = mark("I can't read what is encrypted. Switch encryption off for this chat, please.")
-UNREAD = mark("I can't read that: it was not encrypted for the keys that I have now. Send it again, please.")
+UNREAD = mark(
+    "I can't read that: it was not encrypted for the keys that I have now, or I find no keys of your device. Send it"
+    " again; if that does not help, switch encryption off for this chat."
+)
 
 
 class Bot:

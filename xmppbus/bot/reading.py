@@ -71,7 +71,7 @@ def number(text: str) -> int:
     """A whole number, from 1."""
     digits = text.removeprefix("#")
     if not (digits.isdecimal() and digits.isascii() and len(digits) <= 18 and int(digits) > 0):
-        raise Unusable(_("`{text}` is no whole number.").format(text=_shown(text)))
+        raise Unusable(_("`{text}` is no number: write a whole one, from 1.").format(text=_shown(text)))
     return int(digits)
 
 
@@ -91,7 +91,9 @@ def event(text: str) -> str:
     """An item id, or its first characters: at least four."""
     found = text.casefold()
     if not _EVENT.fullmatch(found):
-        raise Unusable(_("`{text}` is no event: write at least four characters of its id.").format(text=_shown(text)))
+        raise Unusable(
+            _("`{text}` is no event's id: `last` shows how they begin; four characters do.").format(text=_shown(text))
+        )
     return found
 
 
@@ -135,7 +137,7 @@ def _digest(found: Way, left: list[str]) -> Way:
 
 
 def _quiet(left: list[str]) -> Quiet:
-    hours = _HOURS.fullmatch(left.pop(0)) if left else None
+    hours = _hours(left)
     if hours is None:
         raise Unusable(_("`quiet` wants to know from when to when: `quiet 22:00-07:00`."))
     start, end = _minutes(hours[1], hours[2]), _minutes(hours[3], hours[4])
@@ -149,6 +151,17 @@ def _quiet(left: list[str]) -> Quiet:
             raise Unusable(_("`but` wants a severity that is said all the same: `quiet 22:00-07:00 but error`."))
         breaks_through = severity(left.pop(0))
     return Quiet(start=start, end=end, zone=zone, breaks_through=breaks_through)
+
+
+def _hours(left: list[str]) -> re.Match[str] | None:
+    """Takes `22:00-07:00`, and with blanks `22:00 - 07:00`; else the next word."""
+    for count in range(1, 4):
+        found = _HOURS.fullmatch("".join(left[:count]))
+        if found:
+            del left[:count]
+            return found
+    del left[:1]
+    return None
 
 
 def _minutes(hours: str, minutes: str | None) -> int:

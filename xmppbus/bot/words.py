@@ -18,6 +18,7 @@ from xmppbus.people.catalogue import _
 _QUOTED = re.compile(r"""(?:"([^"]*)"|'([^']*)'|[“”„]([^“”„]*)[“”]|«([^»]*)»)(?=\s|$)""")
 _SHOWN = 40  # characters of a wrong word that are repeated in a sentence
 _MARKS = ".,!?;:…"
+_WAYS = {"digest": "digest 15m", "quiet": "quiet 22:00-07:00"}  # words of `subscribe` that look like commands
 
 
 class Said(NamedTuple):
@@ -104,6 +105,9 @@ def value_of(argument: Argument, text: str) -> Any:
 
 
 def _instead(word: str, commands: Mapping[str, Command]) -> str:
+    way = _WAYS.get(word.casefold().rstrip(_MARKS))
+    if way:
+        return _(": it stands behind a pattern, `subscribe disk.# {way}`.").format(way=way)
     near = did_you_mean(word.rstrip(_MARKS), commands)
     return (near or ".") + " " + _("`help` lists what I understand.")
 
@@ -156,7 +160,8 @@ def _choice(argument: Argument, word: str) -> str:
         return word.casefold()
     choice = ", ".join(f"`{each}`" for each in argument.choices)
     raise Unusable(
-        _("`{word}` is none of {choice}").format(word=short(word), choice=choice) + did_you_mean(word, argument.choices)
+        _("`{word}` is none of {choice}").format(word=short(word), choice=choice)
+        + (did_you_mean(word, argument.choices) or ".")
     )
 
 

@@ -24,7 +24,12 @@ async def help_(desk: Desk, asker: Asker, values: Values) -> Answer:
     command = words.find(values["command"], commands)
     if command is None:
         near = words.did_you_mean(values["command"], commands)
-        raise Unusable(_("I know no command `{name}`").format(name=words.short(values["command"])) + (near or "."))
+        raise Unusable(
+            _("I know no command `{name}`").format(name=words.short(values["command"]))
+            + (near or ".")
+            + " "
+            + _("`help` lists them.")
+        )
     return Answer(_about(command))
 
 

@@ -8,6 +8,7 @@ from xmppbus import limits
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.finding import entry_of, short_id
+from xmppbus.bot.reading import number
 from xmppbus.errors import condition
 from xmppbus.journal import Entry, Fate, State
 from xmppbus.people.catalogue import _, mark, several
@@ -43,6 +44,8 @@ async def list_(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: AR
 
 async def last(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: ARG001  # everybody is told the same
     """The newest events, newest first."""
+    if (values["pattern"] or "").lstrip("-").isdecimal():
+        number(values["pattern"])  # `0` and `-5` would do as a pattern, and are not meant as one
     count = min(values["number"] or _LAST, limits.ANSWER_ROWS)
     entries = await desk.people.last(count, Match(type=values["pattern"] or "#"))
     return _listed(desk, entries)
