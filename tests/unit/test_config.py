@@ -138,6 +138,7 @@ class TestReading:
             ("- xmpp\n", "1:1: a config is options by name, such as `xmpp:`"),
             ("source: a\x07b\n", "1:10: a control character can't stand here"),
             ("source: [a\n", "2:1: this is not YAML: expected ',' or ']', but got '<stream end>'"),
+            ("http:\n\tlisten: 8222\n", "2:1: this is not YAML: a tab stands here; indent with blanks"),
         ],
     )
     def test_what_is_not_read_is_said_with_its_place(self, said: Said, text: str, line: str) -> None:

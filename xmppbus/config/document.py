@@ -102,6 +102,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
     said = str(error.problem or "it can't be read")
+    if r"'\t'" in said:
+        return Problem(position, "this is not YAML: a tab stands here; indent with blanks")
     if not isinstance(error, yaml.parser.ParserError):
         # What PyYAML quotes here stands in the file, and may be part of a secret.
         said = f"{_QUOTED.sub('', said).strip()}; a text with `*`, `&`, `@`, `%`, `#` or `: ` in it needs quotes"

@@ -129,7 +129,7 @@ class Acting:
         entry = await self._journal.find(which)
         if entry is None:
             raise Refused(
-                Code.NOT_FOUND, f"no incident has the key {which!r}, and no event that id; `status` lists them"
+                Code.NOT_FOUND, f"no incident has the key {which!r}, and no event that id; `incidents` lists them"
             )
         key = key_of(entry.event)
         incident = await self._people.incident(key) if key else None

@@ -268,7 +268,7 @@ def _rate(visit: _Visit, per_second: float) -> Finding:
     if not visit.address.is_component:
         text += ": the server slows accounts down, as Prosody (10 kB/s) and ejabberd do by default. A component is not"
         return Finding("doubt", "publishing", text, "limits")
-    text += ": Prosody in its default storage does so, as it writes the whole node to disk for each"
+    text += ": so slow is Prosody's default storage, which writes the whole node to disk for each, or a busy machine"
     return Finding("doubt", "publishing", text, "storage")
 
 
