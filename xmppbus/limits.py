@@ -441,6 +441,14 @@ pieces are on their way while the next is written: a piece costs a commit, and i
 HELD_SECONDS = 60.0
 """How often a place that is held is looked at although nothing has changed: what came since may be due sooner."""
 
+HELD_EVENTS = 10_000
+HELD_DAYS = 7
+"""What is held for somebody who is away, and for how long, before it is told all the same, in digests: whatever waits
+is kept in the journal, which must not be filled for somebody who never comes back."""
+
+TURN_SECONDS = 5.0
+"""How often a place is looked at whose JID another output is telling something, should nobody wake it."""
+
 LAST_MESSAGES = 20_000
 """With an account: JIDs whose last message is remembered, as only that one can be corrected; 150 bytes each."""
 

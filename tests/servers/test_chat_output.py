@@ -114,6 +114,20 @@ async def test_the_next_episode_is_another_message(server: Server, tmp_path: Pat
         assert [replaced(each) for each in said(romeo)] == ["", first.get("id"), "", second.get("id")]
 
 
+async def test_an_end_that_has_expired_still_mends_what_is_there(server: Server, tmp_path: Path) -> None:
+    """Nobody is told of it any more, but no message says for ever that it fires."""
+    async with chatting(server, tmp_path) as house, await person(server) as romeo, await person(server) as juliet:
+        await house.subscribe(romeo)
+        await house.accept(firing())
+        await got(romeo, 1)
+        await house.settled()
+        await house.subscribe(juliet)
+        await house.accept(firing(status="resolved", expires="2026-01-31T12:00:00Z"))
+        assert (await got(romeo, 2))[1].startswith("✔ *resolved*")
+        await house.settled()
+        assert said(juliet) == []
+
+
 async def test_what_changes_while_nobody_can_be_told_is_told_as_it_stands(server: Server, tmp_path: Path) -> None:
     """One message, and nothing of what has passed; everybody is told the same."""
     async with chatting(server, tmp_path) as house, await person(server) as romeo, await person(server) as juliet:

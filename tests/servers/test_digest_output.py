@@ -1,20 +1,26 @@
 """What is held for people and told in one message, on real servers, with a clock that the test moves."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.servers.chatting import House, bodies, body, chatting, firing, replaced, said
 from tests.servers.outputs import SOON
-from tests.servers.talking import bare, befriend, person
+from tests.servers.talking import BOT, bare, befriend, person
+from tests.servers.test_ledger import ELSEWHERE, GONE
+from tests.support.conversation import connect
 from tests.support.journals import MovingClock
 from tests.support.raw import RawStream
 from tests.support.server import Server
 from tests.support.waiting import until
+from xmppbus import limits
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import State
-from xmppbus.people.audience import DIGEST
+from xmppbus.people.audience import CHAT, DIGEST
 from xmppbus.people.model import Mute, Quiet
 from xmppbus.route import Target
 
@@ -157,6 +163,140 @@ async def test_a_person_who_comes_back_is_told_at_once(server: Server, tmp_path:
         assert bodies_of(await got(romeo, 1)) == ["✖ bad"]
         romeo.write("<presence/>")
         assert bodies_of(await got(romeo, 2)) == ["✖ bad", "*2 events*"]
+
+
+async def test_whoever_was_not_heard_of_yet_is_not_told(server: Server, tmp_path: Path) -> None:
+    """After a restart it takes a while until somebody's presence is known: nobody is woken by it."""
+    async with await connect(server, ELSEWHERE) as elsewhere:
+        busy = f"<presence from='{GONE}/x' to='{BOT}'><show>dnd</show></presence>"
+        async with chatting(server, tmp_path) as house:
+            await house.subscribe(GONE)
+            await house.audience.alter(GONE, hold_below="error", shows_us=True)
+        async with chatting(server, tmp_path) as house:
+            found = await house.accept(*events("one"))
+            await held(house, found)
+            elsewhere.write(busy)
+            await until(lambda: house.talk.presence_of(GONE).show == "dnd", SOON, "dnd")
+        async with chatting(server, tmp_path) as house:
+            await held(house, found)
+            elsewhere.write(busy)
+            await until(lambda: house.talk.presence_of(GONE).show == "dnd", SOON, "dnd")
+            found += await house.accept(*events("two"))
+            await held(house, found)
+            assert said(elsewhere) == []
+            elsewhere.write(f"<presence from='{GONE}/x' to='{BOT}'/>")
+            assert bodies_of(await got(elsewhere, 1)) == ["*2 events*"]
+
+
+async def test_nobody_is_waited_for_for_ever(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held is kept in the journal: for so long, or so much of it."""
+    monkeypatch.setattr(limits, "HELD_EVENTS", 3)
+    clock = MovingClock()
+    async with chatting(server, tmp_path, clock=clock) as house, await person(server) as romeo:
+        await befriend(romeo)
+        await house.subscribe(romeo)
+        await house.audience.alter(bare(romeo), hold_below="error")
+        romeo.write("<presence><show>dnd</show></presence>")
+        await until(lambda: house.talk.presence_of(bare(romeo)).show == "dnd", SOON, "dnd")
+        await held(house, await house.accept(*events("one", "two")))
+        await house.accept(*events("three"))
+        await until(lambda: waiting(house, romeo, 3), SOON, "three events")
+        wake(house, romeo)
+        assert bodies_of(await got(romeo, 1)) == ["*3 events*"]
+        await held(house, await house.accept(*events("four")))
+        clock.move(days=limits.HELD_DAYS)
+        wake(house, romeo)
+        assert bodies_of(await got(romeo, 2)) == ["*3 events*", "• four"]
+
+
+async def test_a_digest_of_more_than_a_run_is_told(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is full with all that waits, though one message can't tell it."""
+    monkeypatch.setattr(limits, "RUN_EVENTS", 2)
+    async with chatting(server, tmp_path, clock=MovingClock()) as house, await person(server) as romeo:
+        await house.subscribe(romeo, digest_seconds=900, digest_events=3)
+        await house.accept(*events("one", "two", "three"))
+        await until(lambda: bool(said(romeo)) or waiting(house, romeo, 3), SOON, "three events")
+        wake(house, romeo)
+        assert bodies_of(await got(romeo, 1)) == ["*2 events*"]
+
+
+async def test_quiet_hours_hold_what_becomes_worse(server: Server, tmp_path: Path) -> None:
+    """It would be heard; that it is over is not, and mends the message at once."""
+    clock = MovingClock()
+    async with chatting(server, tmp_path, clock=clock) as house, await person(server) as romeo:
+        await house.subscribe(romeo, quiet=NIGHT)
+        await house.accept(firing(), firing("db2"))
+        await got(romeo, 2)
+        await house.settled()
+        clock.move(hours=11)
+        worse = await house.accept(firing(severity="error"), firing("db2", severity="error"))
+        await held(house, worse)
+        await house.accept(firing("db2", status="resolved"))
+        texts = bodies_of(await got(romeo, 3))
+        assert texts[2].startswith("✔ *resolved*")
+        clock.move(hours=9)
+        wake(house, romeo)
+        assert sorted(bodies_of(await got(romeo, 5))[3:]) == [
+            "✖ *firing* db1 is full (×2)",
+            "✖ *now error* (was warning): db1 is full",
+        ]
+
+
+async def test_what_comes_while_a_digest_is_on_its_way_is_no_second_message(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two about one incident only one would be corrected, and the other say for ever that it fires."""
+    clock = MovingClock()
+    async with chatting(server, tmp_path, clock=clock) as house, await person(server) as romeo:
+        await house.subscribe(romeo, quiet=NIGHT)
+        clock.move(hours=11)
+        await held(house, await house.accept(firing()))
+        fence, may_go_on = house.talk.fence, asyncio.Event()
+
+        async def slow(session: int) -> None:
+            await may_go_on.wait()
+            await fence(session)
+
+        monkeypatch.setattr(house.talk, "fence", slow)
+        clock.move(hours=9)
+        wake(house, romeo)
+        await got(romeo, 1)
+        (repeat,) = await house.accept(firing())
+        await until(lambda: is_for_chat(house, repeat), SOON, "the next event in the chat's place")
+        await asyncio.sleep(0.5)
+        may_go_on.set()
+        await house.settled()
+        await house.accept(firing(status="resolved"))
+        await house.settled()
+        await romeo.until(lambda: body(said(romeo)[-1]).startswith("✔"), SOON)
+        first, *others = said(romeo)
+        assert {replaced(each) for each in others} == {first.get("id")}
+
+
+async def is_for_chat(house: House, event: Accepted) -> bool:
+    """Whether it is to be told at once."""
+    return any(each.output == CHAT for each in await house.fates(event))
+
+
+async def test_quiet_hours_hold_what_can_t_be_corrected(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For whom each change is a message of its own."""
+    clock = MovingClock()
+    async with chatting(server, tmp_path, clock=clock) as house, await person(server) as romeo:
+        monkeypatch.setattr(house.talk, "shows_corrections", lambda _: False)
+        await house.subscribe(romeo, quiet=NIGHT)
+        await house.accept(firing())
+        await got(romeo, 1)
+        await house.settled()
+        clock.move(hours=11)
+        await held(house, await house.accept(firing(status="resolved")))
+        assert len(said(romeo)) == 1
+        clock.move(hours=9)
+        wake(house, romeo)
+        assert (await got(romeo, 2))[1].startswith("✔ *resolved*")
 
 
 async def test_nobody_is_flooded(server: Server, tmp_path: Path) -> None:

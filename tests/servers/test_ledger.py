@@ -1,12 +1,14 @@
 """What comes back of messages, on real servers: receipts, markers, bounces, and what follows from them."""
 
+import asyncio
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.servers.chatting import House, bodies, chatting, firing, replaced, said
+from tests.servers.chatting import House, bodies, body, chatting, firing, replaced, said
 from tests.servers.outputs import SOON
 from tests.servers.talking import BOT, bare, person
 from tests.support.conversation import connect, log_in
@@ -137,6 +139,76 @@ async def test_what_came_back_for_the_moment_is_sent_again_with_new_ids(
         rows = await house.messages(events[0])
         assert [each.bounced for each in rows] == ["recipient-unavailable", ""]
         assert house.audience.person(GONE).bounces == 0
+
+
+async def test_what_comes_back_before_it_is_settled_is_sent_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the ping behind the rest of its run is on its way."""
+    monkeypatch.setattr(limits, "BOUNCE_FIRST_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "FENCE_DELIVERIES", 1)
+    async with chatting(server, tmp_path, dice=1.0) as house, await connect(server, ELSEWHERE) as elsewhere:
+        await house.subscribe(GONE)
+        fence, came_back = house.talk.fence, asyncio.Event()
+        fences = itertools.count()
+
+        async def slow(session: int) -> None:
+            if next(fences):
+                await came_back.wait()
+            await fence(session)
+
+        monkeypatch.setattr(house.talk, "fence", slow)
+        first, _ = await house.accept({"data": "one"}, {"data": "two"})
+        await refuse(elsewhere, 1, "recipient-unavailable")
+        await until(lambda: house.ledger.seconds(GONE) > 0, SOON, "another attempt")
+        came_back.set()
+        await elsewhere.until(lambda: len(said(elsewhere)) == 3, SOON)
+        await house.settled()
+        assert bodies(elsewhere) == ["• one", "• two", "• one"]
+        assert [each.bounced for each in await house.messages(first)] == ["recipient-unavailable", ""]
+
+
+async def test_a_digest_that_came_back_is_told_again_whole(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not at once: its place waits as long as that of other messages."""
+    monkeypatch.setattr(limits, "BOUNCE_FIRST_SECONDS", 0.2)
+    async with chatting(server, tmp_path, dice=1.0) as house, await connect(server, ELSEWHERE) as elsewhere:
+        await house.subscribe(GONE, digest_seconds=3_600, digest_events=3)
+        events = await house.accept(*({"data": each} for each in ("one", "two", "three")))
+        await refuse(elsewhere, 1, "recipient-unavailable")
+        await elsewhere.until(lambda: len(said(elsewhere)) == 2, SOON)
+        await house.settled()
+        assert [body(each).splitlines()[0] for each in said(elsewhere)] == ["*3 events*"] * 2
+        assert body(said(elsewhere)[0]) == body(said(elsewhere)[1])
+        assert len({each.get("id") for each in said(elsewhere)}) == 2
+        for event in events:
+            assert [each.bounced for each in await house.messages(event)] == ["recipient-unavailable", ""]
+
+
+async def test_what_was_missed_while_suspended_is_mended(server: Server, tmp_path: Path) -> None:
+    """A message that is there does not say for ever that it fires; nor does one whose correction came back."""
+    async with chatting(server, tmp_path) as house, await connect(server, ELSEWHERE) as elsewhere:
+        await house.subscribe(GONE)
+        await house.accept(firing(), firing("db2"))
+        await elsewhere.until(lambda: len(said(elsewhere)) == 2, SOON)
+        await house.settled()
+        first, other = said(elsewhere)
+        (over,) = await house.accept(firing(status="resolved"))
+        await elsewhere.until(lambda: len(said(elsewhere)) == 3, SOON)
+        await house.settled()
+        elsewhere.write(error(said(elsewhere)[2].get("id"), GONE, BOT, "service-unavailable"))
+        await until(partial(has_bounced, house, over), SOON, "a bounce in the ledger")
+        await counted(house, 1)
+        await house.audience.suspend(GONE, "it was refused")
+        await house.accept(firing("db2", status="resolved"))
+        await house.settled()
+        elsewhere.write(f"<message from='{GONE}/x' to='{BOT}' type='chat'><body>I am back</body></message>")
+
+        def mended() -> set[str]:
+            return {replaced(each) for each in said(elsewhere)[3:] if body(each).startswith("✔ *resolved*")}
+
+        await elsewhere.until(lambda: mended() == {first.get("id"), other.get("id")}, SOON)
 
 
 async def test_nobody_is_tried_for_ever(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

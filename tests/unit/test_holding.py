@@ -113,7 +113,7 @@ def test_a_zone_that_nobody_knows_is_the_house_s() -> None:
     assert zone_named("UTC") is UTC
 
 
-@pytest.mark.parametrize("show", ["dnd", "xa", "offline"])
+@pytest.mark.parametrize("show", ["dnd", "xa", "offline", "awaited"])
 def test_whoever_is_away_can_have_the_harmless_wait(show: str) -> None:
     """Below the severity that they chose, and nothing unless they chose one."""
     person = Person(jid="romeo", hold_below="error")
@@ -135,6 +135,11 @@ def test_a_digest_is_gathered_for_a_while() -> None:
     assert window(fifteen, NOON, 99, NOON + timedelta(minutes=14)) is not None
     assert window(fifteen, NOON, 1, NOON + timedelta(minutes=15)) is None
     assert window(wish(), NOON, 1, NOON) is None
+
+
+def test_a_digest_waits_for_no_clock_that_was_set_back() -> None:
+    """Its first event seems to be still to come: it is told, and not years later."""
+    assert window(wish(digest_seconds=900), NOON + timedelta(days=900), 1, NOON) is None
 
 
 def test_a_digest_is_full_with_so_many_events() -> None:

@@ -7,7 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.people_nouns import NOON, ROMEO, copy, message
+import pytest
+
+from tests.support.people_nouns import JULIET, NOON, ROMEO, copy, message
 from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.errors import Refused
@@ -69,6 +71,20 @@ async def test_what_was_not_sent_after_all_holds_nothing_up(tmp_path: Path) -> N
         ledger.sent([CORRECTION])
         await until(lambda: ledger.is_idle, 5, "everything to be written down")
         assert (await kept(journal, FIRST)).displayed == NOON
+
+
+async def test_what_can_t_be_done_for_one_is_done_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owners can't be told of a suspension while the journal is full: the next bounce is written down all the
+    same."""
+    monkeypatch.setattr(limits, "BOUNCES", 1)
+    async with working(tmp_path) as (journal, ledger):
+        await journal.people.handed_over([CORRECTION._replace(jid=JULIET)], [])
+        ledger.hear(Back(ROMEO, bounced=FIRST.id, condition="gone"))
+        ledger.hear(Back(JULIET, bounced=CORRECTION.id, condition="gone"))
+        await until(lambda: ledger.is_idle, 5, "everything to be written down")
+        assert (await kept(journal, CORRECTION)).bounced == "gone"
 
 
 async def test_what_waits_is_bounded(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from xmppbus import limits
-from xmppbus.xmpp.presence import OFFLINE, UNKNOWN, Presence, Presences
+from xmppbus.xmpp.presence import AWAITED, OFFLINE, UNKNOWN, Presence, Presences
 
 ROMEO = "romeo@example.org"
 
@@ -79,10 +79,10 @@ def test_one_client_that_forgets_what_it_corrected_decides_until_others_are_ther
     assert of.shows_corrections(ROMEO)
 
 
-def test_who_was_asked_for_is_unknown_until_he_is_heard_of_or_it_takes_too_long() -> None:
+def test_who_was_asked_for_is_awaited_until_he_is_heard_of_or_it_takes_too_long() -> None:
     """A server may be silent about those who are not there."""
     of = watching()
-    assert of.of(ROMEO) == UNKNOWN
+    assert of.of(ROMEO) == AWAITED
     assert of.settle() == [ROMEO]
     assert of.of(ROMEO) == OFFLINE
     assert of.settle() == []

@@ -21,9 +21,12 @@ from xmppbus.outputs.wording import Note, Wording, no_note
 from xmppbus.people.audience import CHAT, Audience
 from xmppbus.people.ledger import Back, Ledger
 from xmppbus.people.store import People
+from xmppbus.people.turns import NOT_YET
 from xmppbus.xmpp.messages import Heard
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.talk import Talk
+
+CAME_BACK = "its messages came back; it is tried again"
 
 
 class Chat:
@@ -91,19 +94,28 @@ class Chat:
     async def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         """As `handing_over.ManyOutput` says."""
         told: list[Run] = []
-        for run in runs:
-            why = self._held(run.place)
-            if why is None:
-                told.append(run)
-            else:
-                yield run, stopped(run, why)
-        if not told:
-            return
-        await self._talk.prepare([run.place for run in told])
-        known = await look_up(told, self._journal, self._people, self._folded)
+        turns = self.ledger.turns
+        try:
+            for run in runs:
+                why = self._held(run.place)
+                if why is None and turns.take(CHAT, run.place):
+                    told.append(run)
+                else:
+                    yield run, stopped(run, why or NOT_YET)
+            if told:
+                async for run, outcomes in self._tell(told):
+                    turns.over(CHAT, run.place)
+                    yield run, outcomes
+        finally:
+            for run in told:
+                turns.over(CHAT, run.place)
+
+    async def _tell(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
+        await self._talk.prepare([run.place for run in runs])
+        known = await look_up(runs, self._journal, self._people, self._folded)
         now = self._clock()
         speaking = Speaking(known, Wording(self._talk, self._zone, now, self._note), now, self.last)
-        mail: Mail = ((run, speaking.letters(run)) for run in told)
+        mail: Mail = ((run, speaking.letters(run)) for run in runs)
         async for result in self._handing.hand_over(mail):
             yield result
 
@@ -112,7 +124,7 @@ class Chat:
         if suspended := self._audience.person(jid).suspended:
             return Outcome(Verdict.STOPPED, HELD, suspended, limits.SUSPENDED_SECONDS)
         if seconds := self.ledger.seconds(jid):
-            return Outcome(Verdict.STOPPED, HELD, "its messages came back; it is tried again", seconds)
+            return Outcome(Verdict.STOPPED, HELD, CAME_BACK, seconds)
         return None
 
     # --- what comes back ----------------------------------------------------------------------------------------------
@@ -126,7 +138,7 @@ class Chat:
             self.ledger.alive(heard.bare)
 
     def _seen(self, jid: str, presence: Presence) -> None:
-        if presence.show not in ("offline", "unknown"):
+        if presence.show not in ("offline", "unknown", "awaited"):
             self.ledger.alive(jid)
 
 

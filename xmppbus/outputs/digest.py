@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+
+from msgspec.structs import replace
 
 from xmppbus import limits
 from xmppbus.interfaces import Clock
 from xmppbus.journal import HELD, Delivery, Journal, Outcome, Run, Verdict
-from xmppbus.outputs.chat import stopped
+from xmppbus.outputs.chat import CAME_BACK, stopped
 from xmppbus.outputs.digesting import Digesting
 from xmppbus.outputs.handing import HandingOver
 from xmppbus.outputs.known import Folded, Known, look_up
@@ -25,10 +27,12 @@ from xmppbus.outputs.wording import Wording
 from xmppbus.people.audience import DIGEST, Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.holding import AWAY, Hold, held
+from xmppbus.people.incidents import has_risen
 from xmppbus.people.ledger import Ledger
 from xmppbus.people.model import Incident, Subscription
 from xmppbus.people.store import People
 from xmppbus.people.telling import key_of
+from xmppbus.people.turns import NOT_YET
 from xmppbus.route import Target
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.talk import Talk
@@ -63,6 +67,7 @@ class Digest:
         self._zone = zone
         self._clock = clock
         self._last = last
+        self._ledger = ledger
         self._handing = HandingOver(talk, people, ledger)
         talk.on_presence.append(self._seen)
 
@@ -95,6 +100,24 @@ class Digest:
 
     async def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         """As `handing_over.ManyOutput` says."""
+        mine: list[Run] = []
+        turns = self._ledger.turns
+        try:
+            for run in runs:
+                if turns.take(DIGEST, run.place):
+                    mine.append(run)
+                else:
+                    yield run, stopped(run, NOT_YET)
+            if not mine:
+                return
+            async for run, outcomes in self._work(mine):
+                turns.over(DIGEST, run.place)
+                yield run, outcomes
+        finally:
+            for run in mine:
+                turns.over(DIGEST, run.place)
+
+    async def _work(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         known = await look_up(runs, self._journal, self._people, self._folded)
         since = await self._since(runs)
         now = self._clock()
@@ -135,6 +158,8 @@ class Digest:
         jid = run.place
         if suspended := self._audience.person(jid).suspended:
             return Outcome(Verdict.STOPPED, HELD, suspended, limits.SUSPENDED_SECONDS)
+        if seconds := self._ledger.seconds(jid):
+            return Outcome(Verdict.STOPPED, HELD, CAME_BACK, seconds)
         hold = self._hold(run, known, since, now)
         if hold is not None:
             seconds = (hold.until - now).total_seconds() if hold.until else limits.HELD_SECONDS
@@ -150,8 +175,10 @@ class Digest:
     def _hold(self, run: Run, known: Known, since: datetime, now: datetime) -> Hold | None:
         """The hold that ends first: one thing that may be said takes all others along."""
         jid = run.place
+        gathered = self._people.count_waiting(Target(DIGEST, jid))  # a run may be less than all that waits
         person, show = self._audience.person(jid), self._talk.presence_of(jid).show
-        gathered = len(run.deliveries)
+        if gathered >= limits.HELD_EVENTS or now - since >= timedelta(days=limits.HELD_DAYS):
+            person = replace(person, hold_below="")
         found: Hold | None = None
         is_silent = True
         for each in run.deliveries:
@@ -175,15 +202,28 @@ class Digest:
 
     def _is_heard(self, jid: str, each: Delivery, incident: Incident | None, known: Known, now: datetime) -> bool:
         """Whether anybody would notice it: what is not told, or mends what is there, makes nothing due."""
-        if incident is not None and known.has_copy(jid, incident) and self._room(jid) is None:
+        if incident is not None and known.has_copy(jid, incident) and self._is_silent(jid, incident, known):
             return False
         return self._audience.is_wanted(Target(DIGEST, jid), each.event, incident) and not self._audience.muted(
             jid, each.event, incident, now
         )
 
+    def _is_silent(self, jid: str, incident: Incident, known: Known) -> bool:
+        """Whether what the JID has of it is corrected, and nothing else is said."""
+        copy = known.copies[incident.key, jid]
+        if self._room(jid) is not None or has_risen(incident, above=copy.severity):
+            return False
+        is_last = self._last is None or self._last.is_last(jid, copy.message_id)
+        return is_last and self._talk.shows_corrections(jid)
+
     async def _since(self, runs: Sequence[Run]) -> dict[str, datetime]:
-        """When the first of what waits for whom was accepted; of those who want digests."""
-        jids = [each.place for each in runs if any(map(_is_digest, self._audience.interests.of(each.place)))]
+        """When the first of what waits for whom was accepted; of those for whom it is held because of that."""
+        jids = [
+            each.place
+            for each in runs
+            if self._audience.person(each.place).hold_below
+            or any(map(_is_digest, self._audience.interests.of(each.place)))
+        ]
         heads = await asyncio.gather(*(self._people.waiting(Target(DIGEST, jid), 1) for jid in jids))
         return {jid: head[0].accepted for jid, head in zip(jids, heads, strict=True) if head}
 

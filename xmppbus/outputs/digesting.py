@@ -46,7 +46,8 @@ class Digesting:
         for each in run.deliveries:
             key = key_of(each.event)
             incident = self._known.incidents.get(key) if key else None
-            if expires := expiry(each.event, self._now):
+            expires = expiry(each.event, self._now)
+            if expires and not (incident and self._known.has_copy(jid, incident)):
                 letters[each.id] = Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
             elif is_retraction(each.event) or (incident and self._is_mended(jid, incident)):
                 if newest.get(key, each) is each:

@@ -149,12 +149,14 @@ class ForPeople:
         incident, tells = known.folded.get(delivery.id, _NONE)
         if is_retraction(event):
             return await self._retracted(retracted_item(event))
-        if not tells or expiry(event, self._clock()):
+        if not tells:
             return ()
         copies: dict[str, Copy] = {}
         if incident is not None:
             have = known.copies.get(incident.key, ())
             copies = {each.jid: each for each in have if _concerns(each, delivery, incident)}
+        if expiry(event, self._clock()):
+            return known.addressing.mending(event, incident, copies)
         return known.addressing.targets(event, incident, copies)
 
     async def _fold(self, chunk: Sequence[Delivery]) -> dict[int, _Folded]:

@@ -85,7 +85,8 @@ class Speaking:
         return Letter(DELIVERED, (stanza,), (Message(made, delivery.sequence, jid, 0, "", self._now),))
 
     def _letter(self, jid: str, delivery: Delivery) -> Letter:
-        if expires := expiry(delivery.event, self._now):
+        expires = expiry(delivery.event, self._now)
+        if expires and not self._mends(jid, delivery):
             return Letter(Outcome(Verdict.DEAD, "expired", f"it expired at {expires}"))
         told = self._told(jid, delivery)
         if not told.sayings and told.copy is None:
@@ -104,6 +105,12 @@ class Speaking:
             self._known.copies[told.copy.key, jid] = told.copy
         copies = () if told.copy is None else (told.copy,)
         return Letter(DELIVERED, tuple(stanzas), tuple(messages), copies)
+
+    def _mends(self, jid: str, delivery: Delivery) -> bool:
+        """Whether the JID has a message about the delivery's incident, which has to be kept true."""
+        key = key_of(delivery.event)
+        incident = self._known.incidents.get(key) if key else None
+        return incident is not None and self._known.has_copy(jid, incident)
 
     def sent(self, jid: str) -> None:
         """The JID is sent something else."""

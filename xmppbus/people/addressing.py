@@ -54,6 +54,12 @@ class Addressing:
                     found.append(target)
         return tuple(found)
 
+    def mending(self, event: Event, incident: Incident | None, copies: Mapping[str, Copy]) -> tuple[Target, ...]:
+        """One for everybody who has a copy of its incident: of what has expired nobody else is told."""
+        wanted = ((jid, self._audience.most_urgent(jid, event, incident), copy) for jid, copy in copies.items())
+        found = (self._target(jid, subscription, event, incident, copy) for jid, subscription, copy in wanted)
+        return tuple(target for target in found if target is not None)
+
     def _target(
         self, jid: str, subscription: Subscription | None, event: Event, incident: Incident | None, copy: Copy | None
     ) -> Target | None:

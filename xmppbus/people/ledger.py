@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 from xmppbus import limits
 from xmppbus.errors import JournalFailed
 from xmppbus.interfaces import Accept, Clock
-from xmppbus.people.audience import CHAT, Audience
+from xmppbus.people.audience import CHAT, DIGEST, Audience
 from xmppbus.people.incidents import OURS
 from xmppbus.people.model import Message
 from xmppbus.people.store import People
+from xmppbus.people.turns import Turns
 from xmppbus.retry import Dice, Retry
 from xmppbus.route import Target
 
@@ -107,6 +108,7 @@ class Ledger:
         self._under_way: dict[str, list[Back] | None] = {}  # what came back of messages that are not written down yet
         # A marker names the first id of what was corrected, so it may be of what is under way: it waits for that.
         self._markers: deque[tuple[str, Back]] = deque()
+        self.turns = Turns(people)  # of the outputs that tell people
         self.dropped = 0  # what came while too much was waiting
 
     def hear(self, back: Back) -> None:
@@ -143,7 +145,7 @@ class Ledger:
     def alive(self, jid: str) -> None:
         """There is a sign of life: whoever was given up, or waited for, is sent everything again."""
         if self._attempts.pop(jid, None):
-            self._people.wake(Target(CHAT, jid))
+            self._wake_places(jid)
         if self._audience.person(jid).bounces:
             self.hear(Back(jid))
 
@@ -184,13 +186,21 @@ class Ledger:
         if displayed:
             await self._people.displayed(list(dict.fromkeys(displayed)), now)
         for each in batch:
-            if self._is_theirs(sent, each.bounced, each.jid):
-                await self._bounced(each, sent[each.bounced])
-            elif not each.bounced and (
-                not (each.received or each.displayed)
-                or self._is_theirs(sent, each.received or each.displayed, each.jid)
-            ):
-                await self._lives(each.jid)
+            try:
+                await self._follow(each, sent)
+            except JournalFailed:
+                raise
+            except Exception:  # what can't be done for one of them is not the others'
+                log.exception("what came back of %s could not be dealt with", each.jid)
+
+    async def _follow(self, back: Back, sent: dict[str, Message]) -> None:
+        """What follows from one of them."""
+        if self._is_theirs(sent, back.bounced, back.jid):
+            await self._bounced(back, sent[back.bounced])
+        elif not back.bounced and (
+            not (back.received or back.displayed) or self._is_theirs(sent, back.received or back.displayed, back.jid)
+        ):
+            await self._lives(back.jid)
 
     async def _ours(self, batch: Sequence[Back]) -> dict[str, Message]:
         ids = {made for each in batch for made in (each.received, each.displayed, each.bounced) if made}
@@ -202,13 +212,18 @@ class Ledger:
         message = sent.get(made)
         return message is not None and message.jid == jid
 
+    def _wake_places(self, jid: str) -> None:
+        for output in (CHAT, DIGEST):
+            self._people.wake(Target(output, jid))
+
     async def _lives(self, jid: str) -> None:
         self._attempts.pop(jid, None)
         person = self._audience.person(jid)
         if not person.bounces:
             return
         await self._audience.resume(jid)
-        self._people.wake(Target(CHAT, jid))
+        await self._people.mend(jid)
+        self._wake_places(jid)
         if person.suspended:
             summary = f"{jid} is sent messages again"
             await self._tell(jid, self._clock().isoformat(), type=RESUMED, status="resolved", summary=summary)
@@ -222,17 +237,19 @@ class Ledger:
         await self._forget_copy(message)
         means = meaning(back.condition)
         if means is Meaning.LATER and self._next_attempt(message.jid):
-            await self._people.deliver_again(message.sequence, Target(CHAT, message.jid))
+            await self._people.send_again(message)
         elif means is not Meaning.NOTED:
             await self._count(back, message)
 
     async def _forget_copy(self, message: Message) -> None:
-        """What never came can't be corrected."""
+        """What never came can't be corrected; and what it was to correct still says what it said before."""
         if not message.key:
             return
         copy = (await self._people.copies([(message.key, message.jid)])).get((message.key, message.jid))
         if copy is not None and copy.message_id == message.id:
             await self._people.handed_over([], [copy._replace(message_id="")])
+        elif copy is not None:
+            await self._people.outdate(copy)
 
     def _next_attempt(self, jid: str) -> bool:
         """Whether there is to be one more; the place waits for it as long as `seconds` says."""

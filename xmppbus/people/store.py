@@ -52,6 +52,9 @@ class People(Protocol):
     async def copies(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Copy]:
         """The copies for (key, JID)."""
 
+    async def outdate(self, copy: Copy) -> None:
+        """A correction of it did not come: it does not show what its incident has come to."""
+
     # --- the ledger ---
 
     async def handed_over(self, messages: Sequence[Message], copies: Sequence[Copy]) -> None:
@@ -105,6 +108,17 @@ class People(Protocol):
     async def deliver_again(self, sequence: int, target: Target) -> bool:
         """A delivery of that entry waits there from now on, behind what waits already, marked `again` if there was one
         before. False when the entry has been pruned."""
+
+    async def mend(self, jid: str) -> int:
+        """Whatever a JID has a message about, which says otherwise than things stand, is delivered to it; how many
+        incidents it is."""
+
+    async def send_again(self, message: Message) -> None:
+        """Everything that a message told, which has come back, waits again where it was told from, as with
+        `deliver_again`: also what is not settled yet, because the message was still on its way."""
+
+    def count_waiting(self, target: Target) -> int:
+        """How much waits at a place."""
 
     async def drop_waiting(self, target: Target, sequences: Sequence[int] | None = None) -> int:
         """Forget what waits at a place (all of it, or these), because nobody wants it any more; how many it was."""

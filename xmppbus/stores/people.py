@@ -111,6 +111,10 @@ class SqlitePeople:
         """The copies for (key, JID)."""
         return await self._reader.look(reading.copies, keys) if keys else {}
 
+    async def outdate(self, copy: Copy) -> None:
+        """A correction of it did not come: it does not show what its incident has come to."""
+        await self._change(partial(writing.outdate, copy=copy))
+
     # --- the ledger ---------------------------------------------------------------------------------------------------
 
     async def handed_over(self, messages: Sequence[Message], copies: Sequence[Copy]) -> None:
@@ -199,6 +203,24 @@ class SqlitePeople:
         """A delivery of that entry waits there from now on, behind what waits already, marked `again` if there was one
         before. False when the entry has been pruned."""
         return await self._change(partial(writing.deliver_again, sequence=sequence, target=target))
+
+    async def mend(self, jid: str) -> int:
+        """Whatever a JID has a message about, which says otherwise than things stand, is delivered to it; how many
+        incidents it is."""
+        behind = await self._reader.look(reading.behind, jid)
+        for sequence in behind:
+            await self.deliver_again(sequence, Target("chat", jid))
+        return len(behind)
+
+    async def send_again(self, message: Message) -> None:
+        """Everything that a message told, which has come back, waits again where it was told from, as with
+        `deliver_again`: also what is not settled yet, because the message was still on its way."""
+        await self._change(partial(writing.send_again, message=message))
+
+    def count_waiting(self, target: Target) -> int:
+        """How much waits at a place."""
+        place = self._claims.place_of(target)
+        return place.waiting if place else 0
 
     async def drop_waiting(self, target: Target, sequences: Sequence[int] | None = None) -> int:
         """Forget what waits at a place (all of it, or these), because nobody wants it any more; how many it was."""

@@ -64,6 +64,11 @@ def copies(connection: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> d
     return {(each.key, each.jid): each for each in found}
 
 
+def behind(connection: sqlite3.Connection, jid: str) -> list[int]:
+    """The newest sequences of incidents about which a JID has a message that says otherwise, oldest first."""
+    return _json(connection, "behind", (jid,), list[int])
+
+
 class _Row(NamedTuple):
     id: str
     sequence: int

@@ -34,6 +34,8 @@ _COPIES = Insertion(
     "ON CONFLICT (key, jid) DO UPDATE SET episode = excluded.episode, message_id = excluded.message_id, "
     "sequence = excluded.sequence, severity = excluded.severity WHERE excluded.sequence >= copy.sequence",
 )
+_TELLING = ("chat", "digest")
+"""Outputs that tell people; a digest of several events has a revision below zero."""
 _IDS_AT_ONCE = 256
 _RECEIVED = (
     "UPDATE message SET received = ? WHERE received IS NULL AND id IN (" + ",".join("?" * _IDS_AT_ONCE) + ")"  # noqa: S608  # question marks
@@ -116,6 +118,11 @@ def handed_over(ledger: Ledger, messages: Sequence[Message], copies: Sequence[Co
     _COPIES.write(ledger.connection, [value for copy in copies for value in copy])
 
 
+def outdate(ledger: Ledger, copy: Copy) -> None:
+    """Unless it has been made anew meanwhile."""
+    ledger.connection.execute(SQL["outdate"], copy._asdict())
+
+
 def received(ledger: Ledger, message_ids: Sequence[str], moment: int) -> None:
     """The first receipt counts."""
     ids = list(filter(None, map(id_bytes, message_ids)))
@@ -194,6 +201,27 @@ def deliver_again(ledger: Ledger, sequence: int, target: Target) -> bool:
         return False
     _deliver_again(ledger, sequence, (target,))
     return True
+
+
+def send_again(ledger: Ledger, message: Message) -> None:
+    """Each event of a message at the places where it has a delivery: a digest is one message about several."""
+    told = ledger.connection.execute(SQL["told"], (id_bytes(message.id),)).fetchall()
+    again: list[tuple[int, int]] = []
+    for (sequence,) in told:
+        there = [
+            (place, row)
+            for output in _TELLING[message.revision < 0 :]
+            if (place := ledger.place_of(Target(output, message.jid)))
+            and (row := ledger.connection.execute(SQL["delivery_at"], (sequence, place)).fetchone())
+        ]
+        if not there:
+            continue
+        place, (delivery, state) = there[0]
+        ledger.effects.dead -= state == State.DEAD
+        # One that waits may be claimed: whoever works it settles what is not there any more, which changes nothing.
+        ledger.effects.waiting[place] -= state == State.WAITING
+        again.append((delivery, place))
+    ledger.wait_again(again)
 
 
 def _deliver_again(ledger: Ledger, sequence: int, targets: Sequence[Target]) -> None:

@@ -16,7 +16,7 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.people.model import Person
 from xmppbus.xmpp.messages import quoted
-from xmppbus.xmpp.presence import UNKNOWN, Presence, Presences
+from xmppbus.xmpp.presence import AWAITED, UNKNOWN, Presence, Presences
 from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer
 from xmppbus.xmpp.stanzas import element_text, one_line
 
@@ -78,6 +78,7 @@ class Contacts:
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._greeting: asyncio.Task[None] | None = None
+        self._is_asking = True  # not everybody who shows us its presence has been asked for it in this session
 
     @property
     def count(self) -> int:
@@ -117,6 +118,7 @@ class Contacts:
     def begin(self) -> None:
         """A session has begun: say that we are there, and ask who else is."""
         self.presences.clear()
+        self._is_asking = True
         if self._greeting is not None:
             self._greeting.cancel()
         self._greeting = asyncio.create_task(self._greet(), name="greeting")
@@ -153,9 +155,13 @@ class Contacts:
                 for jid in showing[start : start + limits.CONTACTS_SLICE]:
                     self._watch(jid)
                 await asyncio.sleep(0)
+            self._is_asking = False
             await self._broadcast()
-        except (NoAnswer, ErrorAnswer):
+        except NoAnswer:
             return  # the session is over; the next one begins anew
+        except ErrorAnswer:
+            self._is_asking = False  # there is no roster here: nobody's presence will be known
+            return
         await asyncio.sleep(limits.PROBE_SECONDS)
         for jid in self.presences.settle():
             self._tell(jid, self.presences.of(jid))
@@ -219,6 +225,8 @@ class Contacts:
 
     def presence_of(self, jid: str) -> Presence:
         """How somebody is; `unknown` where he does not let us see it."""
+        if self._is_asking and (self.is_client or self._known.get(jid, NOBODY).shows_us):
+            return AWAITED
         return self.presences.of(jid) if self._known.get(jid, NOBODY).shows_us else UNKNOWN
 
     def _tell(self, jid: str, presence: Presence) -> None:

@@ -19,7 +19,7 @@ test is `test_profanity_is_told_each_change_in_a_line_of_its_own`."""
 
 
 class Presence(NamedTuple):
-    """How somebody is: one of `SHOWS`, `offline`, or `unknown` to us."""
+    """How somebody is: one of `SHOWS`, `offline`, `unknown` to us, or `awaited`: we have asked, or are about to."""
 
     show: str
     status: str = ""  # in the person's own words
@@ -27,6 +27,7 @@ class Presence(NamedTuple):
 
 OFFLINE = Presence("offline")
 UNKNOWN = Presence("unknown")
+AWAITED = Presence("awaited")
 
 
 class _Resource(NamedTuple):
@@ -45,7 +46,7 @@ class Presences:
         self._forgetful: set[str] = set()  # of the watched; stays when they leave, since they come back with the same
 
     def watch(self, jid: str) -> None:
-        """It shows us its presence: until it is heard of, it is unknown."""
+        """It shows us its presence: until it is heard of, it is awaited."""
         self._watched.add(jid)
         self._resources.pop(jid, None)
         self._expected.add(jid)
@@ -78,7 +79,7 @@ class Presences:
             best = max(found.values(), key=lambda each: (each.priority, -SHOWS.index(each.presence.show)))
             # A resource with a negative priority is sent nothing (RFC 6121 §8.5.2.1.1): what comes is stored.
             return best.presence if best.priority >= 0 else OFFLINE
-        return UNKNOWN if jid in self._expected else OFFLINE
+        return AWAITED if jid in self._expected else OFFLINE
 
     def shows_corrections(self, jid: str) -> bool:
         """Whether all its clients do, those it has or had when it was last there; one that does not decides."""

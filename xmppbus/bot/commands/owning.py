@@ -44,7 +44,7 @@ def _state(desk: Desk, jid: str) -> str:
         return room_state(desk, jid)
     talk = desk.house.talk
     show = talk.presence_of(jid).show if talk else "unknown"
-    return "" if show == "unknown" else _(show)
+    return "" if show in ("unknown", "awaited") else _(show)
 
 
 def _is_room(desk: Desk, jid: str) -> bool:

@@ -44,6 +44,18 @@ SELECT json_group_array(json_array(copy.key, copy.jid, episode, message_id, sequ
 FROM json_each(?) AS each
 JOIN copy ON copy.key = json_extract(each.value, '$[0]') AND copy.jid = json_extract(each.value, '$[1]');
 
+-- name: outdate
+UPDATE copy SET sequence = 0
+WHERE key = :key AND jid = :jid AND episode = :episode AND message_id = :message_id AND sequence = :sequence;
+
+-- name: behind
+SELECT json_group_array(sequence) FROM (
+    SELECT incident.sequence AS sequence FROM incident CROSS JOIN copy ON copy.key = incident.key AND copy.jid = ?
+    WHERE copy.message_id <> '' AND copy.sequence < incident.sequence
+        AND copy.episode = json_extract(incident.incident, '$.episode')
+    ORDER BY incident.sequence
+);
+
 -- name: message
 SELECT json_group_array(json_array(
     lower(hex(id)), sequence, jid, revision, key, sent, received, displayed, bounced, text
@@ -53,6 +65,9 @@ SELECT json_group_array(json_array(
 SELECT json_group_array(json_array(
     lower(hex(id)), sequence, jid, revision, key, sent, received, displayed, bounced, text
 )) FROM (SELECT * FROM message WHERE sequence = ? ORDER BY number);
+
+-- name: told
+SELECT sequence FROM message WHERE id = ? ORDER BY sequence;
 
 -- name: seen_until
 SELECT jid, max(sent), key FROM message WHERE id = ?;
