@@ -11,6 +11,7 @@ from xmppbus import limits
 from xmppbus.event import Event
 from xmppbus.journal import Fate, State
 from xmppbus.options import RouteOptions
+from xmppbus.people.catalogue import _
 from xmppbus.people.durations import duration, lasting
 from xmppbus.people.model import Escalation, Incident, Message, Status
 from xmppbus.route import Address, Route, Target
@@ -43,8 +44,10 @@ class Chain(NamedTuple):
 
     def note(self, step: int) -> str:
         """What whoever is called in a step is told beside the event."""
-        said = "got it" if self.steps[step].unless == "delivered" else "acknowledged"
-        return f"escalated: nobody {said} within {lasting(sum(each.seconds for each in self.steps[: step + 1]))}"
+        text = _("escalated: nobody acknowledged within {lasting}")
+        if self.steps[step].unless == "delivered":
+            text = _("escalated: nobody got it within {lasting}")
+        return text.format(lasting=lasting(sum(each.seconds for each in self.steps[: step + 1])))
 
 
 class Verdict(enum.Enum):

@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 
 from xmppbus import limits
 from xmppbus.event import Event
+from xmppbus.people.catalogue import _, several
 from xmppbus.people.durations import lasting
 from xmppbus.people.incidents import RANK, is_work
 from xmppbus.people.model import Incident, Status
@@ -34,7 +35,7 @@ def incident_text(incident: Incident, zone: tzinfo, now: datetime) -> str:
     """The one message about an incident, as it stands: firing, acknowledged by whom, resolved after how long."""
     lines = [incident_line(incident), *_history(incident, zone, now)]
     if incident.flapping and incident.status is not Status.RESOLVED:
-        lines.append("it comes and goes; this is not said again until it has been calm for a while")
+        lines.append(_("it comes and goes; this is not said again until it has been calm for a while"))
     if incident.link:
         lines.append(plain(incident.link))
     lines.append(_origin(incident.type, incident.source, incident.key))
@@ -48,38 +49,45 @@ def incident_line(incident: Incident) -> str:
     said = _in_line(incident.summary) or incident.type
     times = f" (×{incident.count})" if incident.count > 1 else ""
     if incident.status is Status.RESOLVED:
-        return f"{OVER} *resolved* after {_lasted(incident)}: {said}{times}"
-    return f"{MARKS[incident.severity]} *{incident.status}* {said}{times}"
+        return _over(OVER, _("resolved"), incident, f"{said}{times}")
+    return f"{MARKS[incident.severity]} *{_(incident.status.value)}* {said}{times}"
 
 
 def _work_line(incident: Incident) -> str:
     """It says how far it is by itself: no counter."""
     said = _in_line(incident.summary) or incident.type
     if incident.status is not Status.RESOLVED:
-        words = "under way" if incident.status is Status.FIRING else incident.status
+        words = _("under way") if incident.status is Status.FIRING else _(incident.status.value)
         return f"{MARKS[incident.severity]} *{words}* {said}"
     mark = OVER if RANK[incident.severity] < RANK["warning"] else MARKS[incident.severity]
-    return f"{mark} *over* after {_lasted(incident)}: {said}"
+    return _over(mark, _("over"), incident, said)
+
+
+def _over(mark: str, word: str, incident: Incident, said: str) -> str:
+    return _("{mark} *{word}* after {lasting}: {said}").format(
+        mark=mark, word=word, lasting=_lasted(incident), said=said
+    )
 
 
 def rise_text(incident: Incident, was: str = "") -> str:
     """The fresh line when an incident is worse than somebody was told; `was` is the severity that they know."""
-    before = f" (was {was})" if was else ""
-    line = f"{MARKS[incident.severity]} *now {incident.severity}*{before}: {_in_line(incident.summary)}"
+    now = _("now {severity}").format(severity=incident.severity)
+    before = " " + _("(was {severity})").format(severity=was) if was else ""
+    line = f"{MARKS[incident.severity]} *{now}*{before}: {_in_line(incident.summary)}"
     return f"{shortened(line, limits.LINE_CHARACTERS)}\n{_origin(incident.type, incident.source, incident.key)}"
 
 
 def noted(text: str, note: str) -> str:
     """The same with a line behind its first, where a phone still shows it; as it is without a note."""
-    first, _, rest = text.partition("\n")
+    first, _line, rest = text.partition("\n")
     return "\n".join(filter(None, (first, note, rest))) if note else text
 
 
 def end_text(event: Event) -> str:
     """How an episode ended whose incident fires again already."""
     lines = [
-        f"{OVER} *resolved* {_in_line(event.summary)}",
-        "it fires again: see the next message",
+        f"{OVER} *{_('resolved')}* {_in_line(event.summary)}",
+        _("it fires again: see the next message"),
         _origin(event.type, event.source, key_of(event)),
     ]
     return bounded("\n".join(lines), f"show {event.item_id}")
@@ -87,7 +95,9 @@ def end_text(event: Event) -> str:
 
 def retraction_text(event: Event | None = None) -> str:
     """What a client that can't take a message back shows instead. Repeats nothing of what it said."""
-    return f"taken back: the message about {event.type} was a mistake" if event else "taken back: it was a mistake"
+    if event is None:
+        return _("taken back: it was a mistake")
+    return _("taken back: the message about {type} was a mistake").format(type=event.type)
 
 
 def digest_text(
@@ -110,13 +120,14 @@ def digest_text(
         lines.pop(line, None)
         lines[line] = rank  # where it happened last
     shown = set(sorted(lines, key=lambda line: lines[line], reverse=True)[: limits.DIGEST_LINES])
-    found = [f"*{len(events)} events*" if len(events) > 1 else "*1 event*"]
+    found = [several("*{count} event*", "*{count} events*", len(events)).format(count=len(events))]
     for line in lines:
         if line in shown:
             again = f" (×{times[line]})" if times[line] > 1 else ""
             found.append(shortened(line, limits.LINE_CHARACTERS - len(again)) + again)
     if len(lines) > len(shown):
-        found.append(f"and {len(lines) - len(shown)} more: `last {len(events)}`")
+        left = _("and {count} more: `last {events}`")
+        found.append(left.format(count=len(lines) - len(shown), events=len(events)))
     return "\n".join(found)
 
 
@@ -130,7 +141,7 @@ def bounded(text: str, more: str, most: int = limits.MESSAGE_CHARACTERS) -> str:
     """A text of any length, cut with a word on how to see the rest: `more` is the command."""
     if len(text) <= most:
         return text
-    end = f"… cut: `{more}` has all of it"
+    end = _("… cut: `{command}` has all of it").format(command=more)
     kept = text[: most - len(end) - 5].rstrip()
     fences = sum(line.startswith("```") for line in kept.splitlines())
     return f"{kept}\n```\n{end}" if fences % 2 else f"{kept}\n{end}"
@@ -144,9 +155,10 @@ def shortened(line: str, most: int) -> str:
 def _history(incident: Incident, zone: tzinfo, now: datetime) -> list[str]:
     by = shortened(_in_line(incident.by), limits.LINE_CHARACTERS)
     if incident.acknowledged is not None:
-        return [f"acknowledged by {by} {moment_text(incident.acknowledged, zone, now)}"]
+        time = moment_text(incident.acknowledged, zone, now)
+        return [_("acknowledged by {by} {time}").format(by=by, time=time)]
     if incident.status is Status.RESOLVED and by:
-        return [f"resolved by {by}"]
+        return [_("resolved by {by}").format(by=by)]
     return []
 
 
