@@ -466,8 +466,9 @@ SUSPENDED_SECONDS = 3600.0
 tried again, and with what pauses (a full offline storage is emptied by a person); how often a place that is held
 because of a suspension is looked at, should nobody wake it."""
 
-WAITING_LOOKED_AT = 10_000
-"""Entries that wait for one person and are looked at when they unsubscribe from some of it: more than any digest."""
+WAITING_LOOKED_AT = 100
+"""Entries that wait for one person and are looked at, in one go, when they unsubscribe from some of it: each may be as
+large as an event can be."""
 
 # --- people's commands ----------------------------------------------------------------------------------------------
 

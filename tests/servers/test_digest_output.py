@@ -21,6 +21,7 @@ from xmppbus import limits
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import State
 from xmppbus.people.audience import CHAT, DIGEST
+from xmppbus.people.incidents import OURS, RETRACTED
 from xmppbus.people.model import Mute, Quiet
 from xmppbus.route import Target
 
@@ -163,6 +164,20 @@ async def test_a_person_who_comes_back_is_told_at_once(server: Server, tmp_path:
         assert bodies_of(await got(romeo, 1)) == ["✖ bad"]
         romeo.write("<presence/>")
         assert bodies_of(await got(romeo, 2)) == ["✖ bad", "*2 events*"]
+
+
+async def test_one_of_several_is_taken_back(server: Server, tmp_path: Path) -> None:
+    """It is said that it was; the message that tells of the others stays."""
+    async with chatting(server, tmp_path) as house, await person(server) as romeo:
+        await house.subscribe(romeo, digest_seconds=3_600, digest_events=2)
+        _, mistake = await house.accept(*events("one", "two"))
+        assert bodies_of(await got(romeo, 1)) == ["*2 events*"]
+        await house.settled()
+        await house.accept(
+            {"type": RETRACTED, "source": OURS, "summary": "taken back: two", "data": {"item": mistake.item_id}}
+        )
+        assert bodies_of(await got(romeo, 2))[1] == "• taken back: two"
+        assert said(romeo)[1].find("urn:xmpp:message-retract:1", "retract") is None
 
 
 async def test_whoever_was_not_heard_of_yet_is_not_told(server: Server, tmp_path: Path) -> None:

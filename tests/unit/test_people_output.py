@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.journals import MovingClock, routed
+from xmppbus import limits
 from xmppbus.journal import Routed, Settled, State
 from xmppbus.outputs.people import ALL, ForPeople, people_work
 from xmppbus.people.audience import Audience
@@ -330,8 +331,9 @@ async def test_a_retraction_goes_to_whoever_was_told_or_is_about_to_be(scene: Sc
     assert await scene.told(3, **unknown) == set()
 
 
-async def test_unsubscribing_drops_what_waits_because_of_it(scene: Scene) -> None:
-    """Not what another subscription wants, nor what a route sends, nor what keeps a message true."""
+async def test_unsubscribing_drops_what_waits_because_of_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what another subscription wants, nor what a route sends, nor what keeps a message true; bit by bit."""
+    monkeypatch.setattr(limits, "WAITING_LOOKED_AT", 2)
     await scene.subscribe(ROMEO)
     await scene.subscribe(ROMEO, "user.#")
     await scene.subscribe(JULIET)

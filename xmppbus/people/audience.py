@@ -71,13 +71,12 @@ class Audience:
 
     async def _drop_unwanted(self, target: Target) -> None:
         """What waits there, and neither another subscription wants, nor a route sends, nor mends a copy."""
-        while waiting := await self._store.waiting(target, limits.WAITING_LOOKED_AT):
+        kept = 0
+        while waiting := await self._store.waiting(target, limits.WAITING_LOOKED_AT, kept):
             unwanted = [each.sequence for each in waiting if not await self._is_due(target, each)]
-            if not unwanted:
-                break
-            await self._store.drop_waiting(target, unwanted)
-            if len(waiting) < limits.WAITING_LOOKED_AT:
-                break
+            if unwanted:
+                await self._store.drop_waiting(target, unwanted)
+            kept += len(waiting) - len(unwanted)
 
     async def _is_due(self, target: Target, entry: Entry) -> bool:
         """Whether it is told, whoever unsubscribes: what mends a copy, too."""
@@ -94,19 +93,17 @@ class Audience:
         """Whether a subscription wants it there, or a route sends it, or it takes back what was told."""
         if is_retraction(event) or self.most_urgent(target.place, event, incident) is not None:
             return True
-        return self._is_routed(target, event)
-
-    def _is_routed(self, target: Target, event: Event) -> bool:
-        """Whether the config sends it there, whatever anybody has subscribed to."""
         names = {target} if target.output != DIGEST else {Target(CHAT, target.place), Target(ROOM, target.place)}
-        return any(
-            route.match.matches(event)
-            and any(
-                Target(address.output, address.place or event.type) in names
-                for addresses in (route.to, *route.escalate)
-                for address in addresses
-            )
+        return bool(names & self.routed(event))
+
+    def routed(self, event: Event) -> frozenset[Target]:
+        """Where the config sends it, also by and by, whatever anybody has subscribed to."""
+        return frozenset(
+            Target(address.output, address.place or event.type)
             for route in self._routes
+            if route.match.matches(event)
+            for addresses in (route.to, *route.escalate)
+            for address in addresses
         )
 
     def matching(self, event: Event, incident: Incident | None = None) -> list[Subscription]:

@@ -123,8 +123,8 @@ class People(Protocol):
     async def drop_waiting(self, target: Target, sequences: Sequence[int] | None = None) -> int:
         """Forget what waits at a place (all of it, or these), because nobody wants it any more; how many it was."""
 
-    async def waiting(self, target: Target, limit: int) -> list[Entry]:
-        """What waits at a place, oldest first."""
+    async def waiting(self, target: Target, limit: int, skip: int = 0) -> list[Entry]:
+        """What waits at a place, oldest first, the first `skip` of it left out."""
 
     def wake(self, target: Target) -> None:
         """A place that was held is due now. Nothing is written."""

@@ -104,14 +104,17 @@ def tell(
 def take_back(messages: Sequence[Message], copies: Sequence[Copy]) -> Told:
     """Take back what a JID was sent of an entry. `copies` are the JID's copies of their incidents: one that is taken
     back can't be corrected any more."""
-    sayings = [
-        Saying(Shape.RETRACTION, each.revision, each.key if each.revision % _MESSAGES == 0 else "", "", each.id)
-        for each in messages
-        if not each.bounced
-    ]
+    sayings = [_taken_back(each) for each in messages if not each.bounced]
     gone = {each.id for each in messages}
     copy = next((each._replace(message_id="") for each in copies if each.message_id in gone), None)
     return Told(tuple(sayings), copy)
+
+
+def _taken_back(message: Message) -> Saying:
+    if message.revision < 0:  # a digest: the other events in it are not taken back, so it is said which one is
+        return Saying(Shape.EVENT, message.revision)
+    key = message.key if message.revision % _MESSAGES == 0 else ""
+    return Saying(Shape.RETRACTION, message.revision, key, "", message.id)
 
 
 def revision_of(delivery: Delivery) -> int:

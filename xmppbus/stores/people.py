@@ -233,10 +233,10 @@ class SqlitePeople:
             total += dropped
         return total
 
-    async def waiting(self, target: Target, limit: int) -> list[Entry]:
-        """What waits at a place, oldest first."""
+    async def waiting(self, target: Target, limit: int, skip: int = 0) -> list[Entry]:
+        """What waits at a place, oldest first, the first `skip` of it left out."""
         place = self._claims.place_of(target)
-        return await self._reader.look(reading.waiting, place.id, limit) if place else []
+        return await self._reader.look(reading.waiting, place.id, limit, skip) if place else []
 
     def wake(self, target: Target) -> None:
         """A place that was held is due now. Nothing is written."""

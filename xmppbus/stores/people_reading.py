@@ -110,9 +110,9 @@ def escalations(connection: sqlite3.Connection) -> list[Escalation]:
     return [Escalation(*each[:5], moment_of(each[5])) for each in found]
 
 
-def waiting(connection: sqlite3.Connection, place: int, limit: int) -> list[Entry]:
+def waiting(connection: sqlite3.Connection, place: int, limit: int, skip: int) -> list[Entry]:
     """What waits at a place, oldest first."""
-    (packed,) = connection.execute(SQL["waiting"], {"place": place, "limit": limit}).fetchone()
+    (packed,) = connection.execute(SQL["waiting"], {"place": place, "limit": limit, "skip": skip}).fetchone()
     return [rows.entry_of(rows.entry_fields(row)) for row in packed.split(b"\x1e")] if packed else []
 
 

@@ -210,7 +210,7 @@ def send_again(ledger: Ledger, message: Message) -> None:
     for (sequence,) in told:
         there = [
             (place, row)
-            for output in _TELLING[message.revision < 0 :]
+            for output in (reversed(_TELLING) if message.revision < 0 else _TELLING)
             if (place := ledger.place_of(Target(output, message.jid)))
             and (row := ledger.connection.execute(SQL["delivery_at"], (sequence, place)).fetchone())
         ]

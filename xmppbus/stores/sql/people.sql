@@ -135,7 +135,7 @@ SELECT count(*), max(id) FROM (
 SELECT CAST(group_concat(
     entry.sequence || ' ' || accepted || ' ' || hex(item_id) || ' ' || checksum || ' ' || type || ' ' || severity || ' '
     || CAST(event AS TEXT), char(30)) AS BLOB)
-FROM (SELECT sequence FROM delivery WHERE place = :place AND state = 0 ORDER BY id LIMIT :limit) AS head
+FROM (SELECT sequence FROM delivery WHERE place = :place AND state = 0 ORDER BY id LIMIT :limit OFFSET :skip) AS head
 JOIN entry ON entry.sequence = head.sequence;
 
 -- name: slice_back
