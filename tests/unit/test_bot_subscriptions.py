@@ -74,6 +74,15 @@ async def test_the_one_time_word_is_not_cut_off_however_much_is_ended(bot: Scene
     assert not bot.desk.audience.interests.of(MEMBER)
 
 
+async def test_what_is_muted_and_held_is_said_with_what_is_subscribed(bot: Scene) -> None:
+    """Or whoever has forgotten it wonders why nothing comes."""
+    for line in ("subscribe disk.#", "mute disk.full", "mute user.# 2h", "hold error"):
+        await bot.says(MEMBER, line)
+    assert await bot.says(MEMBER, "subscriptions") == (
+        "Muted: `disk.full`, `user.#`; `mute` says until when.\nHeld back while you are away: less than error.\ndisk.#"
+    )
+
+
 async def test_too_many_subscriptions_are_refused_with_a_sentence(bot: Scene) -> None:
     """And none is lost."""
     for number in range(limits.SUBSCRIPTIONS_OF_ONE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from xmppbus import limits
 from xmppbus.bot.access import Action
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Place, Table, Unusable, Values
@@ -11,9 +13,10 @@ from xmppbus.bot.telling import tell_owners
 from xmppbus.fields import SEVERITIES
 from xmppbus.people.catalogue import _, mark, several
 from xmppbus.people.durations import lasting
-from xmppbus.people.model import Quiet, Subscription
+from xmppbus.people.model import Person, Quiet, Subscription
 from xmppbus.people.shown import clock_time
 from xmppbus.plugins import Registry
+from xmppbus.render import plain
 
 
 async def subscribe(desk: Desk, asker: Asker, values: Values) -> Answer:
@@ -122,11 +125,22 @@ async def subscriptions(desk: Desk, asker: Asker, values: Values) -> Answer:  # 
         )
     if person.requested:
         lines.append(_("`{wish}` waits for an owner's yes.").format(wish=person.requested))
+    lines += _quieted(person, desk.now())
     if not mine:
         lines.append(_("There is no subscription. `subscribe #` is everything; `list` shows what there is."))
         return Answer("\n".join(lines))
     rows = [(each.pattern, _severity(each), how(each)) for each in mine]
     return Answer("\n".join(lines), Table((_("types"), _("severity"), _("how")), rows))
+
+
+def _quieted(person: Person, now: datetime) -> list[str]:
+    """What keeps something from a person, besides how it has subscribed."""
+    mutes = [each for each in person.mutes if each.until is None or each.until > now]
+    names = ", ".join(f"`{plain(each.pattern or each.key)}`" for each in mutes)
+    lines = [_("Muted: {names}; `mute` says until when.").format(names=names)] if names else []
+    if person.hold_below:
+        lines.append(_("Held back while you are away: less than {severity}.").format(severity=person.hold_below))
+    return lines
 
 
 def described(subscription: Subscription) -> str:
