@@ -74,6 +74,16 @@ async def test_the_one_time_word_is_not_cut_off_however_much_is_ended(bot: Scene
     assert not bot.desk.audience.interests.of(MEMBER)
 
 
+async def test_who_leaves_out_the_end_of_a_pattern_is_told(bot: Scene) -> None:
+    """`disk` is a type like others, but hardly what is meant where `disk.full` was seen."""
+    await bot.event("disk.full")
+    assert (await bot.says(MEMBER, "subscribe disk")).endswith(
+        " That is the type `disk` alone; what is below it is `disk.#`."
+    )
+    for line in ("subscribe disk.#", "subscribe disk.full", "subscribe dis", "subscribe user"):
+        assert "alone" not in await bot.says(MEMBER, line)
+
+
 async def test_what_is_muted_and_held_is_said_with_what_is_subscribed(bot: Scene) -> None:
     """Or whoever has forgotten it wonders why nothing comes."""
     for line in ("subscribe disk.#", "mute disk.full", "mute user.# 2h", "hold error"):

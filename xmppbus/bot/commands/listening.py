@@ -30,7 +30,16 @@ async def subscribe(desk: Desk, asker: Asker, values: Values) -> Answer:
     kept = await desk.audience.subscribe(wanted)
     if desk.audience.person(wanted.owner).suspended:
         await desk.audience.resume(wanted.owner)
-    return Answer(subscribed(kept, again=kept.pattern in before, is_room=asker.place is Place.ROOM))
+    said = subscribed(kept, again=kept.pattern in before, is_room=asker.place is Place.ROOM)
+    return Answer(said + await _narrow(desk, kept.pattern))
+
+
+async def _narrow(desk: Desk, pattern: str) -> str:
+    """A word for who has written `disk` and is likely to mean `disk.#`."""
+    types = {each.type for each in await desk.people.types(limits.ANSWER_ROWS)}
+    if pattern in types or not any(each.startswith(f"{pattern}.") for each in types):
+        return ""
+    return " " + _("That is the type `{pattern}` alone; what is below it is `{pattern}.#`.").format(pattern=pattern)
 
 
 def wish(desk: Desk, owner: str, values: Values) -> Subscription:
