@@ -21,6 +21,7 @@ from xmppbus.journal import Fate, State
 from xmppbus.options import BotOptions
 from xmppbus.outputs.chat import Chat
 from xmppbus.outputs.digest import Digest
+from xmppbus.outputs.excess import Excess
 from xmppbus.outputs.people import ForPeople, people_work
 from xmppbus.people.audience import CHAT, DIGEST, Audience
 from xmppbus.people.budget import Budget
@@ -144,7 +145,15 @@ def _deliverers(
         clock=clock,
     )
     house.chat = Chat(
-        talk, journal, journal.people, audience, house.ledger, folded=people.folded, zone=UTC, clock=clock
+        talk,
+        journal,
+        journal.people,
+        audience,
+        house.ledger,
+        excess=Excess(CHAT, journal.people, audience, budget),
+        folded=people.folded,
+        zone=UTC,
+        clock=clock,
     )
     house.digest = Digest(
         talk,

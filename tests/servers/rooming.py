@@ -20,6 +20,7 @@ from xmppbus.interfaces import Accepted
 from xmppbus.journal import PlaceStatus
 from xmppbus.journal import State as Fate
 from xmppbus.options import BotOptions, RoomOptions
+from xmppbus.outputs.excess import Excess
 from xmppbus.outputs.people import ForPeople, people_work
 from xmppbus.outputs.room import Room
 from xmppbus.people.audience import ROOM, Audience
@@ -153,18 +154,29 @@ async def telling(
     async with roaming(server, directory, room, routes=routes, port=port) as bot, AsyncExitStack() as stack:
         journal, people = bot.journal, bot.journal.people
         bus = Bus(journal, Routes(routes), source="test", check_size=check_size, clock=now)
+        budget = Budget(6_000)
         everybody = ForPeople(
             journal,
             people,
             bot.audience,
-            budget=Budget(6_000),
+            budget=budget,
             presence_of=lambda jid: bot.talk.presence_of(jid).show,
             is_room=bot.rooms.is_room,
             corrects=bot.talk.shows_corrections,
             zone=UTC,
             clock=now,
         )
-        output = Room(bot.rooms, bot.talk, journal, people, bot.audience, folded=everybody.folded, zone=UTC, clock=now)
+        output = Room(
+            bot.rooms,
+            bot.talk,
+            journal,
+            people,
+            bot.audience,
+            excess=Excess(ROOM, people, bot.audience, budget),
+            folded=everybody.folded,
+            zone=UTC,
+            clock=now,
+        )
         for name, work, ready in (
             ("people", people_work(everybody), everybody.ready),
             (ROOM, output_work(output), output.ready),

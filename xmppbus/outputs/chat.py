@@ -14,6 +14,7 @@ from typing import Any
 from xmppbus import limits
 from xmppbus.interfaces import Clock
 from xmppbus.journal import HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
+from xmppbus.outputs.excess import Excess
 from xmppbus.outputs.handing import HandingOver, Mail
 from xmppbus.outputs.known import Folded, look_up
 from xmppbus.outputs.speaking import LastMessages, Speaking
@@ -40,6 +41,7 @@ class Chat:
         audience: Audience,
         ledger: Ledger,
         *,
+        excess: Excess,
         folded: Folded,
         zone: tzinfo,
         clock: Clock,
@@ -50,6 +52,7 @@ class Chat:
         self._people = people
         self._audience = audience
         self.ledger = ledger
+        self._excess = excess
         self._folded = folded
         self._zone = zone
         self._clock = clock
@@ -115,7 +118,8 @@ class Chat:
         known = await look_up(runs, self._journal, self._people, self._folded)
         now = self._clock()
         speaking = Speaking(known, Wording(self._talk, self._zone, now, self._note), now, self.last)
-        mail: Mail = ((run, speaking.letters(run)) for run in runs)
+        moved = await self._excess.move(runs, known, now)
+        mail: Mail = ((run, speaking.letters(run, moved)) for run in runs)
         async for result in self._handing.hand_over(mail):
             yield result
 

@@ -13,6 +13,7 @@ from xmppbus.options import BotOptions
 from xmppbus.outputs.chat import Chat
 from xmppbus.outputs.digest import Digest
 from xmppbus.outputs.escalation import Escalations
+from xmppbus.outputs.excess import Excess
 from xmppbus.outputs.known import Folded
 from xmppbus.outputs.people import ForPeople
 from xmppbus.outputs.room import Room
@@ -130,32 +131,34 @@ def _people(house: House, options: Options) -> ForPeople:
 
 def _chat(house: House, options: Options) -> Chat:
     parts = _parts(house, options)
-    accept, clock = house.bus.accept, house.clock
+    accept, clock, note = house.bus.accept, house.clock, _note(house, CHAT)
     return Chat(
         parts.talk,
         house.journal,
         parts.people,
         parts.audience,
         Ledger(parts.people, parts.audience, accept=accept, clock=clock, dice=random.random),
+        excess=Excess(CHAT, parts.people, parts.audience, parts.budget, note),
         folded=_folded(house),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=clock,
-        note=_note(house, CHAT),
+        note=note,
     )
 
 
 def _room(house: House, options: Options) -> Room:
-    parts = _parts(house, options)
+    parts, note = _parts(house, options), _note(house, ROOM)
     return Room(
         parts.rooms,
         parts.talk,
         house.journal,
         parts.people,
         parts.audience,
+        excess=Excess(ROOM, parts.people, parts.audience, parts.budget, note),
         folded=_folded(house),
         zone=ZoneInfo(parts.bot.time_zone),
         clock=house.clock,
-        note=_note(house, ROOM),
+        note=note,
     )
 
 

@@ -18,6 +18,7 @@ from xmppbus import limits
 from xmppbus.errors import About, Refused, condition
 from xmppbus.interfaces import Clock
 from xmppbus.journal import DELIVERED, HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
+from xmppbus.outputs.excess import Excess
 from xmppbus.outputs.handing import GOES_ON, Letter, look_again
 from xmppbus.outputs.known import Folded, look_up
 from xmppbus.outputs.speaking import LastMessages, Speaking
@@ -86,6 +87,7 @@ class Room:
         people: People,
         audience: Audience,
         *,
+        excess: Excess,
         folded: Folded,
         zone: tzinfo,
         clock: Clock,
@@ -96,6 +98,7 @@ class Room:
         self._journal = journal
         self._people = people
         self._audience = audience
+        self._excess = excess
         self._folded = folded
         self._zone = zone
         self._clock = clock
@@ -142,8 +145,10 @@ class Room:
             for _ in deliveries[1:]:
                 yield UNSENT
             return
-        known = await look_up([Run(0, ROOM, place, tuple(deliveries))], self._journal, self._people, self._folded)
+        runs = [Run(0, ROOM, place, tuple(deliveries))]
+        known = await look_up(runs, self._journal, self._people, self._folded)
         now = self._clock()
+        moved = await self._excess.move(runs, known, now)
         speaking = Speaking(known, self.wording(now), now, self.last)
         flying: deque[_Flight] = deque()
         stopped = False
@@ -157,7 +162,8 @@ class Room:
                 if stopped:
                     yield UNSENT
                 else:
-                    flying.append(self._start(place, key, speaking.letter(place, each)))
+                    letter = Letter() if each.id in moved else speaking.letter(place, each)
+                    flying.append(self._start(place, key, letter))
             while flying:
                 outcome = await self._land(place, flying.popleft(), stopped=stopped)
                 stopped = stopped or outcome.verdict not in GOES_ON

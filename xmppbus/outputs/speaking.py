@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from xmppbus import limits
@@ -59,10 +59,10 @@ class Speaking:
         self._last = last
         self._plain: dict[int, bool] = {}  # by entry
 
-    def letters(self, run: Run) -> Iterator[Letter]:
-        """One for each delivery, in order."""
+    def letters(self, run: Run, moved: Collection[int]) -> Iterator[Letter]:
+        """One for each delivery, in order; an empty one for those that were moved elsewhere."""
         for delivery in run.deliveries:
-            yield self.letter(run.place, delivery)
+            yield _NOTHING if delivery.id in moved else self.letter(run.place, delivery)
 
     def letter(self, jid: str, delivery: Delivery) -> Letter:
         """What a JID is told of one delivery."""
