@@ -1,5 +1,6 @@
 """What people are told, on real servers: an incident's whole life, order, and nothing lost whatever happens."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from xmppbus.outputs.wording import resource_of
 from xmppbus.people.model import Copy, message_id
 from xmppbus.people.texts import event_text
 from xmppbus.route import Address, Match, Route
+from xmppbus.xmpp.replies import NoAnswer, Unanswered
 
 MAIN = f"{BOT}/xmppbus"
 DB1 = f"{BOT}/{resource_of('db1')}"
@@ -112,6 +114,44 @@ async def test_the_next_episode_is_another_message(server: Server, tmp_path: Pat
             await got(romeo, count)
         first, _, second, _ = said(romeo)
         assert [replaced(each) for each in said(romeo)] == ["", first.get("id"), "", second.get("id")]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_what_is_told_otherwise_than_before_is_no_repeat(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Nobody knows whether the message came, or its correction, and now the incident is over: under the same id a
+    client that has it would not look at it, and say for ever that it fires."""
+    async with chatting(server, tmp_path) as house, await person(server) as romeo:
+        await house.subscribe(romeo)
+        for count in range(1, before + 1):
+            await house.accept(firing())
+            await got(romeo, count)
+            await house.settled()
+        fence, fences = house.talk.fence, itertools.count()
+
+        async def lost(session: int) -> None:
+            if next(fences):
+                await fence(session)
+                return
+            await romeo.until(lambda: len(said(romeo)) == before + 1, SOON)
+            (over,) = await house.accept(firing(status="resolved"))
+            await until(partial(is_folded, house, over), SOON, "the end to be folded")
+            raise NoAnswer(Unanswered.TIMEOUT)
+
+        monkeypatch.setattr(house.talk, "fence", lost)
+        await house.accept(firing())
+        await got(romeo, before + 2)
+        await house.settled()
+        ids = [each.get("id") for each in said(romeo)]
+        assert bodies(romeo)[-1].startswith("✔ *resolved*")
+        assert len(set(ids)) == len(ids)
+
+
+async def is_folded(house: House, event: Accepted) -> bool:
+    """Whether an incident is what its event left of it."""
+    incident = await house.journal.people.incident("db1")
+    return incident is not None and incident.sequence == event.sequence
 
 
 async def test_an_end_that_has_expired_still_mends_what_is_there(server: Server, tmp_path: Path) -> None:

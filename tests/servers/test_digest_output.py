@@ -1,6 +1,7 @@
 """What is held for people and told in one message, on real servers, with a clock that the test moves."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from xmppbus.people.audience import CHAT, DIGEST
 from xmppbus.people.incidents import OURS, RETRACTED
 from xmppbus.people.model import Mute, Quiet
 from xmppbus.route import Target
+from xmppbus.xmpp.replies import NoAnswer, Unanswered
 
 NIGHT = Quiet(start=22 * 60, end=7 * 60)
 
@@ -164,6 +166,29 @@ async def test_a_person_who_comes_back_is_told_at_once(server: Server, tmp_path:
         assert bodies_of(await got(romeo, 1)) == ["✖ bad"]
         romeo.write("<presence/>")
         assert bodies_of(await got(romeo, 2)) == ["✖ bad", "*2 events*"]
+
+
+async def test_a_digest_that_has_grown_is_no_repeat(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it came, and meanwhile there is more: under the same id a client that has it would not look
+    at it."""
+    async with chatting(server, tmp_path) as house, await person(server) as romeo:
+        await house.subscribe(romeo, digest_seconds=3_600, digest_events=2)
+        fence, fences = house.talk.fence, itertools.count()
+
+        async def lost(session: int) -> None:
+            if next(fences):
+                await fence(session)
+                return
+            await house.accept(*events("three"))
+            await until(lambda: waiting(house, romeo, 3), SOON, "one more")
+            raise NoAnswer(Unanswered.TIMEOUT)
+
+        monkeypatch.setattr(house.talk, "fence", lost)
+        await house.accept(*events("one", "two"))
+        assert bodies_of(await got(romeo, 2)) == ["*2 events*", "*3 events*"]
+        assert said(romeo)[0].get("id") != said(romeo)[1].get("id")
 
 
 async def test_one_of_several_is_taken_back(server: Server, tmp_path: Path) -> None:

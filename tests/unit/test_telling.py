@@ -164,7 +164,8 @@ def test_what_is_told_again_is_noticed_though_the_copy_shows_it() -> None:
     told = tell(firing(7), ROMEO, incident(7), copy(7), revision=14)
     assert told == Told((Saying(Shape.STATE, 14, "disk", FIRST), Saying(Shape.LINE, 15)), copy(7))
     told = tell(firing(7), ROMEO, incident(9, Status.RESOLVED), copy(9), revision=14)
-    assert told == Told((Saying(Shape.STATE, 14, "disk", FIRST),), copy(9))
+    (saying,) = told.sayings
+    assert (saying.shape, saying.replaces, told.copy) == (Shape.STATE, FIRST, copy(9))
 
 
 @pytest.mark.parametrize(
@@ -201,14 +202,21 @@ def test_a_message_has_a_uuid_for_an_id() -> None:
         assert message_id(FIRST, ROMEO, revision) == str(uuid.uuid5(uuid.UUID(FIRST), f"{ROMEO}\n{revision}"))
 
 
-def test_the_same_delivery_has_the_same_ids_whenever_it_is_told() -> None:
-    """A resend is recognised."""
+def test_the_same_delivery_has_the_same_ids_as_long_as_it_says_the_same() -> None:
+    """A resend is recognised; what tells more than the first time is looked at, and is no resend."""
     event = firing(7)
-    first = tell(event, ROMEO, incident(7), None)
-    later = tell(event, ROMEO, incident(9), None)
-    assert first.sayings == later.sayings
-    assert first.copy is not None
-    assert first.copy._replace(sequence=9) == later.copy
+    told = [tell(event, ROMEO, incident(stands), None) for stands in (7, 8, 9)]
+    assert told == [tell(event, ROMEO, incident(stands), None) for stands in (7, 8, 9)]
+    assert len({each.sayings[0].revision for each in told}) == 3
+    for each in told:
+        assert each.copy is not None
+        assert each.copy.message_id == message_id(event.item_id, ROMEO, each.sayings[0].revision)
+
+
+def test_a_message_is_corrected_from_where_it_came_whenever_it_was_told() -> None:
+    """Its revision says whether that is the incident's resource."""
+    (state, line) = tell(firing(7), ROMEO, incident(9, severity="error"), copy(5)).sayings
+    assert (state.revision % 2, line.revision - state.revision) == (0, 1)
 
 
 def message(made: str, revision: int, key: str = "", bounced: str = "") -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from xmppbus import limits
 from xmppbus.journal import DELIVERED, Delivery, Outcome, Run, Verdict
 from xmppbus.outputs.handing import Letter
 from xmppbus.outputs.known import Known
@@ -83,10 +84,9 @@ class Digesting:
         return letter._replace(messages=(*letter.messages, *also))
 
     def _several(self, jid: str, told: Sequence[Delivery]) -> Letter:
-        revision = -1 - revision_of(
-            told[0]
-        )  # a digest has an id of its own beside what else is told of its first event
-        made = message_id(told[0].item_id, jid, revision)
+        # An id of its own beside what else is told of its last event, and another one when there is more to tell.
+        revision = -len(told) - limits.RUN_EVENTS * 2 * revision_of(told[-1])
+        made = message_id(told[-1].item_id, jid, revision)
         text = digest_text([each.event for each in told], self._known.incidents)
         stanza = self._wording.digest(jid, made, text, is_room=self._is_room)
         self._speaking.sent(jid)

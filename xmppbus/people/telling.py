@@ -45,6 +45,9 @@ NOTHING = Told()
 EVENT = Saying(Shape.EVENT, 0)
 _PLAIN = Told((EVENT,))
 
+_LATE = 1 << 48
+"""Above every other revision."""
+
 _MESSAGES = 2
 """How many messages one telling comes to at most: revisions of different tellings are as far apart."""
 
@@ -94,7 +97,7 @@ def tell(
         return _opened(delivery, jid, incident, revision)
     if copy.episode == incident.episode:
         if corrects:
-            return _changed(incident, copy, revision)
+            return _changed(delivery, incident, copy, revision)
         return _said(delivery, incident, copy, revision)
     if _is_end_of_another(delivery, incident):
         return _ended(delivery, copy, revision, corrects=corrects)
@@ -123,24 +126,33 @@ def revision_of(delivery: Delivery) -> int:
     return delivery.id * _MESSAGES if delivery.again else 0
 
 
+def _named(delivery: Delivery, incident: Incident, revision: int) -> int:
+    """The revision of a message that says how an incident stands. It may have been sent before, and nobody knows if it
+    came: where it says something else now, it is not the same message, or a client would take it for a repeat."""
+    late = incident.sequence > delivery.sequence
+    return revision + _LATE + incident.sequence * _MESSAGES if late else revision
+
+
 def _opened(delivery: Delivery, jid: str, incident: Incident, revision: int) -> Told:
     """The JID has nothing that could be corrected: what it is told now is what will be."""
     if incident.sequence < delivery.sequence:
         return Told((Saying(Shape.EVENT, revision),))
-    made = message_id(delivery.item_id, jid, revision)
+    named = _named(delivery, incident, revision)
+    made = message_id(delivery.item_id, jid, named)
     copy = Copy(incident.key, jid, incident.episode, made, incident.sequence, incident.severity)
-    return Told((Saying(Shape.STATE, revision, incident.key),), copy)
+    return Told((Saying(Shape.STATE, named, incident.key),), copy)
 
 
-def _changed(incident: Incident, copy: Copy, revision: int) -> Told:
+def _changed(delivery: Delivery, incident: Incident, copy: Copy, revision: int) -> Told:
     if copy.sequence >= incident.sequence and not revision:
         return NOTHING
-    sayings = [Saying(Shape.STATE, revision, incident.key, copy.message_id)]
+    named = _named(delivery, incident, revision)
+    sayings = [Saying(Shape.STATE, named, incident.key, copy.message_id)]
     changed = copy._replace(sequence=incident.sequence)
     is_worse = _is_worse(incident, copy)
     if is_worse or (revision and incident.status is not Status.RESOLVED):
         # Not from the incident's resource: the correctable message stays the last one there.
-        sayings.append(Saying(Shape.LINE, revision + 1, was=copy.severity if is_worse else ""))
+        sayings.append(Saying(Shape.LINE, named + 1, was=copy.severity if is_worse else ""))
     if is_worse:
         changed = changed._replace(severity=incident.severity)
     return Told(tuple(sayings), changed)
