@@ -164,6 +164,16 @@ async def test_a_server_that_is_not_there_is_said_in_plain_words() -> None:
         assert found.status()["reason"].startswith("no connection to the server")
 
 
+async def test_a_server_that_stays_away_is_said_once_and_since_when(caplog: pytest.LogCaptureFixture) -> None:
+    """The log of a night without it is a line, not thousands; and status says for how long it has been so."""
+    caplog.set_level(logging.INFO, "xmppbus.xmpp")
+    async with Stream(options_of_nobody(), "x", dice=lambda: 0.5) as found:
+        since = found.status()["since"]
+        await until(lambda: found.status()["attempts"] >= 3, SOON, "two failures")
+        assert found.status()["since"] == since
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def options_of_nobody() -> XmppOptions:
     """Where nobody listens."""
     return XmppOptions(component="bus.localhost", host="127.0.0.1", port=free_port())

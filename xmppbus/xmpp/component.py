@@ -87,6 +87,7 @@ class Stream:
         self.pipeline = Pipeline()
         self.session = 0  # the number of the present session; 0 while there is none
         self.state = State.CONNECTING
+        self._said: tuple[State, str] | None = None  # in the log, once for as long as it stays so
         self.reason = ""
         self.warning = ""  # what is odd though it is up
         self.hooks = Hooks()
@@ -311,11 +312,15 @@ class Stream:
     def _enter(self, state: State, reason: str) -> None:
         if (state, reason) == (self.state, self.reason):
             return
-        if state != self.state:
+        if State.UP in (state, self.state):
             self._since = datetime.now(UTC)
         self.state, self.reason = state, reason
-        level = logging.INFO if state in (State.CONNECTING, State.UP, State.CLOSED) else logging.WARNING
-        log.log(level, "%s is %s%s", self._address.jid, state, f": {reason}" if reason else "")
+        if state is State.CONNECTING:
+            return  # an attempt every few seconds is no news: how it ends is said
+        is_said, self._said = (state, reason) == self._said, (state, reason)
+        level = logging.INFO if state in (State.UP, State.CLOSED) else logging.WARNING
+        why = f": {reason}" if reason else ""
+        log.log(logging.DEBUG if is_said else level, "%s is %s%s", self._address.jid, state, why)
 
     # --- what arrives -----------------------------------------------------------------------------------------------
 
