@@ -158,10 +158,11 @@ class Contacts:
             self._is_asking = False
             await self._broadcast()
         except NoAnswer:
-            return  # the session is over; the next one begins anew
+            if not self._line.session():
+                return  # the next one begins anew
         except ErrorAnswer:
-            self._is_asking = False  # there is no roster here: nobody's presence will be known
-            return
+            pass  # there is no roster here: nobody's presence will be known
+        self._is_asking = False
         await asyncio.sleep(limits.PROBE_SECONDS)
         for jid in self.presences.settle():
             self._tell(jid, self.presences.of(jid))
