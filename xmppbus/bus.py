@@ -9,7 +9,7 @@ from typing import Any
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.event import Event, Named, now, parse
+from xmppbus.event import OUR_TYPES, OURS, Event, Named, now, parse
 from xmppbus.fields import check_time
 from xmppbus.interfaces import Accepted, Clock
 from xmppbus.journal import Appended, Journal, Outcome, Result, Routed, Settled, Verdict
@@ -19,13 +19,17 @@ CheckSize = Callable[[Event], None]
 """Raises `Refused` for an event whose encoded item is over `limits.ITEM_BYTES`; the wire knows how large that is."""
 
 
-def admit(fields: Mapping[str, Any], source: str, time: str, check_size: CheckSize) -> Named:
+def admit(fields: Mapping[str, Any], source: str, time: str, check_size: CheckSize, *, is_ours: bool = False) -> Named:
     """The door check, the same with and without a daemon: a checked event with a name. Raises `Refused`."""
     defaults = {"source": source, "time": time}
     if fields.get("id") is None:  # only then: the kernel's dice cost more than the whole check
         defaults["id"] = str(uuid.uuid4())
     named = parse(fields, defaults)
     check_size(named.event)
+    if named.event.source == OURS and named.event.type in OUR_TYPES and not is_ours:
+        raise Refused(
+            Code.FORBIDDEN, f"`{named.event.type}` of the source `{OURS}` is the bus's own; name another source"
+        )
     return named
 
 
@@ -49,8 +53,10 @@ class Bus:
         """Whether the house is being left."""
         return self._closing
 
-    async def accept(self, sent: Sequence[Mapping[str, Any]], *, time: str = "") -> list[Accepted | Refused]:
-        """As `interfaces.Accept` says."""
+    async def accept(
+        self, sent: Sequence[Mapping[str, Any]], *, time: str = "", is_ours: bool = False
+    ) -> list[Accepted | Refused]:
+        """As `interfaces.Accept` says; `is_ours` for what the house itself tells."""
         if self._closing:
             raise Refused(Code.CLOSING, "the daemon is stopping; try again in a moment", retry_after=2)
         if len(sent) > limits.BATCH_EVENTS:
@@ -60,7 +66,7 @@ class Bus:
         admitted: list[Routed] = []
         for fields in sent:
             try:
-                event, content = admit(fields, self._source, time, self._check_size)
+                event, content = admit(fields, self._source, time, self._check_size, is_ours=is_ours)
             except Refused as refusal:
                 answers.append(refusal)
             else:

@@ -20,6 +20,10 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:xmppbus:item")
 
 _NAMESPACE_BYTES = NAMESPACE.bytes
 
+OURS = "xmppbus"
+OUR_TYPES = ("incident.acknowledged", "incident.unacknowledged", "incident.resolved", "event.retracted")
+"""What the house itself tells, by source and type, and obeys: so nobody else may send it."""
+
 
 class Event:
     """A checked event: a read-only view of its CloudEvents JSON object (`fields`).

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, cast
 
 from xmppbus import limits
@@ -157,7 +158,7 @@ def acting_of(house: House) -> Acting:
     """What acknowledges, resolves and retracts for people, at every door. Raises `Refused` (not-configured)."""
     people = people_of(house)
     folds = cast("_Folds", house.outputs["people"])
-    return Acting(house.bus.accept, house.journal, people, house.clock, folds.folded)
+    return Acting(partial(house.bus.accept, is_ours=True), house.journal, people, house.clock, folds.folded)
 
 
 async def people_by_now(house: House) -> People:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from xmppbus.event import Event
+from xmppbus.event import OURS, Event
 from xmppbus.fields import SEVERITIES
 
 DEFAULT_ROUTE = "default"
@@ -117,7 +117,7 @@ PEOPLE_ROUTE = Route(".people", Match(), (), (Address("people", "all"),))
 
 def owners_route(jids: Sequence[str]) -> Route:
     """What the bot's owners are told whether they have subscribed to it or not: that somebody can't be reached."""
-    match = Match(type="person.#", source="xmppbus")
+    match = Match(type="person.#", source=OURS)
     return Route(".owners", match, (), tuple(Address("chat", jid) for jid in jids))
 
 

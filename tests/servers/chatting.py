@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -55,7 +56,7 @@ class House:
     async def accept(self, *events: dict[str, Any]) -> list[Accepted]:
         """Take events; each has a type and a source of this test's unless it says otherwise."""
         found = await self.bus.accept(
-            [{"id": uuid4().hex, "type": "disk.full", "source": "test", **each} for each in events]
+            [{"id": uuid4().hex, "type": "disk.full", "source": "test", **each} for each in events], is_ours=True
         )
         assert all(isinstance(each, Accepted) for each in found), found
         return [each for each in found if isinstance(each, Accepted)]
@@ -116,7 +117,9 @@ async def chatting(
         talk = Talk(stream, BotOptions(), audience, clock=clock)
         bus = Bus(journal, of, source="test", check_size=check_size, clock=clock)
         house = House(journal, stream, talk, audience, bus)
-        house.ledger = Ledger(journal.people, audience, accept=bus.accept, clock=clock, dice=lambda: dice)
+        house.ledger = Ledger(
+            journal.people, audience, accept=partial(bus.accept, is_ours=True), clock=clock, dice=lambda: dice
+        )
         deliverers = _deliverers(house, per_minute, clock, is_room)
         await stack.enter_async_context(stream)
         await stack.enter_async_context(talk)

@@ -15,8 +15,8 @@ from tests.support.server import Server
 from tests.support.talk_person import Person
 from tests.support.waiting import until
 from xmppbus.errors import Refused
+from xmppbus.event import OURS
 from xmppbus.house import House, people_of
-from xmppbus.people.incidents import OURS
 from xmppbus.people.model import Status
 from xmppbus.route import Match
 

@@ -107,7 +107,7 @@ class Telling(NamedTuple):
     async def accept(self, **event: Any) -> Accepted:
         """Take an event of this test's."""
         given = {"id": uuid4().hex, "type": "disk.full", "source": "test", **event}
-        (found,) = await self.bus.accept([given])
+        (found,) = await self.bus.accept([given], is_ours=True)
         assert isinstance(found, Accepted), found
         return found
 

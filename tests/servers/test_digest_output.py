@@ -19,10 +19,11 @@ from tests.support.raw import RawStream
 from tests.support.server import Server
 from tests.support.waiting import until
 from xmppbus import limits
+from xmppbus.event import OURS
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import State
 from xmppbus.people.audience import CHAT, DIGEST
-from xmppbus.people.incidents import OURS, RETRACTED
+from xmppbus.people.incidents import RETRACTED
 from xmppbus.people.model import Mute, Quiet
 from xmppbus.route import Target
 from xmppbus.xmpp.replies import NoAnswer, Unanswered

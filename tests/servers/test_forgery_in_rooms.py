@@ -9,7 +9,7 @@ from tests.servers.test_rights_in_rooms import Room, room, say, told
 from tests.support.conversation import connect
 from tests.support.server import Server
 from tests.support.talk_person import MUC, MUC_USER, Person
-from xmppbus.people.incidents import OURS
+from xmppbus.event import OURS
 from xmppbus.route import Match
 
 WORD = re.compile(r"send this word: (\w+)")

@@ -18,8 +18,9 @@ from tests.support.room_owner import RoomOwner
 from tests.support.server import Server
 from tests.support.waiting import until
 from xmppbus import limits
+from xmppbus.event import OURS
 from xmppbus.journal import State, Verdict
-from xmppbus.people.incidents import OURS, RETRACTED
+from xmppbus.people.incidents import RETRACTED
 from xmppbus.people.model import Status, Subscription, message_id
 from xmppbus.route import Target
 from xmppbus.xmpp import muc, standing

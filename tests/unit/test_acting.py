@@ -14,13 +14,13 @@ import pytest
 from tests.support.journals import MovingClock
 from xmppbus.bus import Bus
 from xmppbus.errors import Code, Refused
-from xmppbus.event import Event
+from xmppbus.event import OURS, Event
 from xmppbus.interfaces import Accepted
 from xmppbus.outputs.people import ForPeople, people_work
 from xmppbus.people.acting import Acted, Acting
 from xmppbus.people.audience import Audience
 from xmppbus.people.budget import Budget
-from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RESOLVED, RETRACTED, UNACKNOWLEDGED
+from xmppbus.people.incidents import ACKNOWLEDGED, RESOLVED, RETRACTED, UNACKNOWLEDGED
 from xmppbus.people.model import Incident, Status
 from xmppbus.route import Address, Match, Route, Routes
 from xmppbus.stores.sqlite import SqliteJournal
@@ -42,7 +42,7 @@ class Scene:
 
     async def accept(self, sent: Sequence[Mapping[str, Any]], *, time: str = "") -> list[Accepted | Refused]:
         """The door."""
-        return await self.bus.accept(sent, time=time)
+        return await self.bus.accept(sent, time=time, is_ours=True)
 
     async def folded(self, sequence: int) -> None:
         """Works what waits, and then says so."""

@@ -61,6 +61,18 @@ async def test_a_bad_event_never_fails_its_neighbours(bus: Bus) -> None:
     assert answers[2].code is Code.TOO_BIG
 
 
+async def test_nobody_speaks_as_the_bus_itself(bus: Bus) -> None:
+    """It would obey: take back what others published, or acknowledge in somebody's name. Other types of that source, as
+    of a host of that name, are anybody's."""
+    retraction = {"type": "event.retracted", "source": "xmppbus", "data": {"item": "x", "by": "romeo"}}
+    forged, other = await bus.accept([retraction, {"type": "host.up", "source": "xmppbus"}])
+    assert isinstance(forged, Refused)
+    assert forged.code is Code.FORBIDDEN
+    assert isinstance(other, Accepted)
+    (own,) = await bus.accept([retraction], is_ours=True)
+    assert isinstance(own, Accepted)
+
+
 async def test_the_same_event_again_is_known_and_another_by_its_name_is_a_conflict(bus: Bus) -> None:
     """A sender may repeat itself as often as it likes."""
     sent = {"type": "a", "id": "1", "data": 1}

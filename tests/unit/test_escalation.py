@@ -17,6 +17,7 @@ from tests.support.journals import MovingClock
 from tests.support.waiting import until
 from xmppbus.bus import Bus
 from xmppbus.config import load
+from xmppbus.event import OURS
 from xmppbus.house import House
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import DELIVERED, Settled, State
@@ -24,7 +25,7 @@ from xmppbus.outputs.escalation import Escalations
 from xmppbus.people import escalating
 from xmppbus.people.audience import Audience
 from xmppbus.people.escalating import Verdict
-from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RETRACTED
+from xmppbus.people.incidents import ACKNOWLEDGED, RETRACTED
 from xmppbus.people.model import Escalation, Incident, Message, Status, Subscription, message_id
 from xmppbus.plugins import Registry
 from xmppbus.route import Target
@@ -60,7 +61,7 @@ class Scene:
 
     async def publish(self, **fields: Any) -> Accepted:
         """Accept an event, and let the output begin what it begins."""
-        (answer,) = await self.bus.accept([{"source": "db1", **fields}])
+        (answer,) = await self.bus.accept([{"source": "db1", **fields}], is_ours=True)
         assert isinstance(answer, Accepted), answer
         for run in await self.journal.claim("escalation", 10, 100):
             outcomes = [each async for each in self.output.deliver_run(run.place, run.deliveries)]
@@ -71,7 +72,8 @@ class Scene:
     async def acknowledge(self, number: int = 1) -> None:
         """As somebody does it in a chat."""
         (answer,) = await self.bus.accept(
-            [{**FIRING, "type": ACKNOWLEDGED, "source": OURS, "id": str(number), "status": "acknowledged"}]
+            [{**FIRING, "type": ACKNOWLEDGED, "source": OURS, "id": str(number), "status": "acknowledged"}],
+            is_ours=True,
         )
         assert isinstance(answer, Accepted)
 
@@ -210,7 +212,7 @@ async def test_an_event_that_is_no_incident_goes_further_unless_it_is_retracted(
     kept = await scene.publish(type="disk.full", data="91 %")
     mistake = await scene.publish(type="disk.full", data="19 %")
     retraction = {"type": RETRACTED, "source": OURS, "id": f"{mistake.item_id}/retracted"}
-    await scene.bus.accept([retraction])
+    await scene.bus.accept([retraction], is_ours=True)
     await scene.pass_by(minutes=5)
     assert (await scene.called(kept), await scene.called(mistake)) == (FIRST, set())
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tests.support.journals import MovingClock
 from tests.unit.test_escalation import FIRING, FIRST, opened
+from xmppbus.event import OURS
 from xmppbus.interfaces import Accepted
-from xmppbus.people.incidents import OURS, UNACKNOWLEDGED
+from xmppbus.people.incidents import UNACKNOWLEDGED
 
 
 async def test_what_is_given_back_goes_further(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ async def test_what_is_given_back_goes_further(tmp_path: Path) -> None:
         await scene.pass_by(minutes=6)
         assert await scene.called(event) == set()
         given_back = {**FIRING, "type": UNACKNOWLEDGED, "source": OURS, "id": "back"}
-        assert isinstance((await scene.bus.accept([given_back]))[0], Accepted)
+        assert isinstance((await scene.bus.accept([given_back], is_ours=True))[0], Accepted)
         await scene.pass_by(minutes=5)
         assert await scene.called(event) == FIRST
 

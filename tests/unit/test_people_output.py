@@ -14,11 +14,12 @@ import pytest
 
 from tests.support.journals import MovingClock, routed
 from xmppbus import limits
+from xmppbus.event import OURS
 from xmppbus.journal import Routed, Settled, State
 from xmppbus.outputs.people import ALL, ForPeople, people_work
 from xmppbus.people.audience import Audience
 from xmppbus.people.budget import Budget
-from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RETRACTED
+from xmppbus.people.incidents import ACKNOWLEDGED, RETRACTED
 from xmppbus.people.model import Copy, Incident, Message, Mute, Quiet, Status, Subscription
 from xmppbus.route import Address, Match, Route, Routes, Target
 from xmppbus.stores.sqlite import SqliteJournal

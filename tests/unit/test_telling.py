@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.journals import routed
+from xmppbus.event import OURS
 from xmppbus.journal import Delivery
-from xmppbus.people.incidents import OURS, RETRACTED
+from xmppbus.people.incidents import RETRACTED
 from xmppbus.people.model import Copy, Incident, Message, Status, message_id
 from xmppbus.people.telling import (
     NOTHING,

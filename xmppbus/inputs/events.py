@@ -36,7 +36,7 @@ class Events:
 
     def __init__(self, house: House, web: Web) -> None:
         self._house = house
-        self._accept = house.bus.accept
+        self._accept: Accept = house.bus.accept
         self._web = web
         self._accepted = 0
         self._refused = 0

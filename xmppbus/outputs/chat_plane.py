@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
@@ -131,7 +132,7 @@ def _people(house: House, options: Options) -> ForPeople:
 
 def _chat(house: House, options: Options) -> Chat:
     parts = _parts(house, options)
-    accept, clock, note = house.bus.accept, house.clock, _note(house, CHAT)
+    accept, clock, note = partial(house.bus.accept, is_ours=True), house.clock, _note(house, CHAT)
     return Chat(
         parts.talk,
         house.journal,

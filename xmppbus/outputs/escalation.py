@@ -18,13 +18,13 @@ from typing import Any, NamedTuple, cast
 
 from xmppbus import limits
 from xmppbus.errors import Refused
-from xmppbus.event import item_id_bytes
+from xmppbus.event import OURS, item_id_bytes
 from xmppbus.house import House
 from xmppbus.journal import DELIVERED, UNSENT, Delivery, Entry, Outcome, Verdict
 from xmppbus.outputs.people import ALL, ForPeople
 from xmppbus.people import escalating
 from xmppbus.people.escalating import Chain
-from xmppbus.people.incidents import OURS, UNACKNOWLEDGED, is_of_incident
+from xmppbus.people.incidents import UNACKNOWLEDGED, is_of_incident
 from xmppbus.people.model import Escalation, Incident, Status
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry

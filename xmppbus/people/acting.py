@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.event import Event
+from xmppbus.event import OURS, Event
 from xmppbus.interfaces import Accept, Accepted, Clock
 from xmppbus.journal import Entry, Journal, Result
 from xmppbus.people.durations import ago
-from xmppbus.people.incidents import ACKNOWLEDGED, OURS, RESOLVED, RETRACTED, UNACKNOWLEDGED, by_whom
+from xmppbus.people.incidents import ACKNOWLEDGED, RESOLVED, RETRACTED, UNACKNOWLEDGED, by_whom
 from xmppbus.people.model import Incident, Status
 from xmppbus.people.store import People
 from xmppbus.people.telling import key_of

@@ -14,11 +14,10 @@ from msgspec.structs import replace
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.event import Event
+from xmppbus.event import OURS, Event
 from xmppbus.interfaces import Clock
 from xmppbus.journal import Entry
 from xmppbus.people.holding import muted
-from xmppbus.people.incidents import OURS
 from xmppbus.people.interests import Interests
 from xmppbus.people.model import Incident, Mute, Person, Subscription
 from xmppbus.people.store import People

@@ -12,17 +12,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from xmppbus import limits
-from xmppbus.event import Event
+from xmppbus.event import OUR_TYPES, Event
 from xmppbus.fields import SEVERITIES
 from xmppbus.people.model import Incident, Status
 
-OURS = "xmppbus"
-"""The source of the events below, which are published for people who act."""
-
-ACKNOWLEDGED = "incident.acknowledged"
-UNACKNOWLEDGED = "incident.unacknowledged"
-RESOLVED = "incident.resolved"
-RETRACTED = "event.retracted"
+ACKNOWLEDGED, UNACKNOWLEDGED, RESOLVED, RETRACTED = OUR_TYPES
+"""What is published for people who act; the source is `event.OURS`."""
 
 RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import JournalFailed
+from xmppbus.event import OURS
 from xmppbus.interfaces import Accept, Clock
 from xmppbus.people.audience import CHAT, DIGEST, Audience
-from xmppbus.people.incidents import OURS
 from xmppbus.people.model import Message
 from xmppbus.people.store import People
 from xmppbus.people.turns import Turns

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from xmppbus.event import Event
+from xmppbus.event import OURS, Event
 from xmppbus.journal import Delivery
-from xmppbus.people.incidents import OURS, RETRACTED, UNACKNOWLEDGED, has_risen
+from xmppbus.people.incidents import RETRACTED, UNACKNOWLEDGED, has_risen
 from xmppbus.people.model import Copy, Incident, Message, Status, message_id
 
 
