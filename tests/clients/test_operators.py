@@ -230,6 +230,26 @@ async def test_poezio_acknowledges_by_an_ad_hoc_command(
     )
 
 
+async def test_a_table_of_an_ad_hoc_command_is_shown_as_lines(
+    open_client: OpenClient, client_name: str, prosody: Server, bus: Daemon, person: str
+) -> None:
+    """COMPAT(profanity 0.13.1, poezio 0.14): a form with a table (XEP-0004 §3.4) is an empty one there."""
+    romeo = await operator(open_client, client_name, prosody, person)
+    client = romeo.client
+    await bus.command("publish", *LOAD, "firing")
+    await romeo.until_said(*GREETING, SLOW)
+    if client_name == "profanity":
+        await client.type("/cmd exec list")
+    else:
+        await client.type(f"/ad-hoc {BOT}")
+        await client.until_shown("list: Types of events")
+        nodes = [row.split()[0] for row in client.conversation()[1:]]
+        for _ in range(nodes.index("list")):
+            await client.step("Down")
+        client.press("Enter")
+    await client.until_shown("disk.slow · 1 time")
+
+
 async def test_what_was_published_by_mistake_is_taken_back_in_a_line_of_its_own(
     open_client: OpenClient, client_name: str, prosody: Server, bus: Daemon, person: str
 ) -> None:

@@ -53,6 +53,22 @@ async def test_a_message_to_any_of_its_resources_is_heard(server: Server, tmp_pa
         assert [each.to for each in heard] == [BOT, f"{BOT}/xmppbus", f"{BOT}/1234abcd"]
 
 
+async def test_who_writes_to_another_name_of_the_component_is_told_where_the_bot_is(
+    server: Server, tmp_path: Path
+) -> None:
+    """By an error, once; an error, and what nobody typed, is not sent back."""
+    domain = server.component_jid
+    async with talking(server, tmp_path), await person(server) as romeo:
+        romeo.write(f"<message to='{domain}' type='chat' id='typed'><body>status</body></message>")
+        romeo.write(f"<message to='{domain}' type='error' id='error'><body>status</body></message>")
+        romeo.write(f"<message to='bto@{domain}' id='typo'><body>status</body></message>")
+        romeo.write(f"<message to='{domain}' type='chat' id='empty'/>")
+        await settled(romeo)
+        errors = [each for each in romeo.stanzas if each.name == "message" and each.get("type") == "error"]
+        assert [(each.get("id"), each.get("from")) for each in errors] == [("typed", domain), ("typo", f"bto@{domain}")]
+        assert all(f"write to {BOT}" in "".join(each.element.itertext()) for each in errors)
+
+
 async def test_what_comes_before_we_may_speak_is_heard_when_we_may(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from xmppbus.bot.confirming import Work
 from xmppbus.bot.conversation import refused, sentence
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.remembering import Remembered
+from xmppbus.bot.shown import as_text
 from xmppbus.errors import Refused
 from xmppbus.people.catalogue import _, speaking
 from xmppbus.xmpp import adhoc
@@ -146,6 +147,9 @@ class Invocations:
         if answer.confirm is not None:
             session = self._open(asker, _Open(command, answer.confirm), session)
             return adhoc.executing(command.name, session, forms.confirming_form(command, answer.text))
+        talk = self._desk.house.talk
+        if answer.table and talk is not None and not talk.shows_tables(asker.full):
+            answer = answer._replace(text=as_text(answer), table=None)
         table = forms.reported(command, answer.table) if answer.table else None
         return adhoc.completed(command.name, session, text=answer.text, failed=answer.failed, table=table)
 

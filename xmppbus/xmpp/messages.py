@@ -154,6 +154,16 @@ def receipt(*, to: str, sender: str, of: str) -> bytes:
     ).encode()
 
 
+def returned(of: Heard, text: str) -> bytes:
+    """Send a message back to who sent it: nobody is there (RFC 6121 §8.5.1)."""
+    stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+    error = f"<service-unavailable xmlns='{stanzas}'/><text xmlns='{stanzas}'>{element_text(body_text(text))}</text>"
+    return (
+        f"<message type='error'{_from(of.to)} to='{quoted(of.sender)}' id='{quoted(of.id)}'>"
+        f"<error type='cancel'>{error}</error></message>"
+    ).encode()
+
+
 def _from(sender: str) -> str:
     return f" from='{quoted(sender)}'" if sender else ""
 

@@ -17,6 +17,10 @@ FORGETFUL = frozenset({"http://profanity-im.github.io"})
 shown one of the same message before, or have not seen the message since they started; `docs/reference/clients.md`. The
 test is `test_profanity_is_told_each_change_in_a_line_of_its_own`."""
 
+TABLELESS = frozenset({"http://profanity-im.github.io", "https://poez.io"})
+"""COMPAT(profanity 0.13.1, poezio 0.14): those of clients that show a form with a table as an empty one. The test is
+`test_a_table_of_an_ad_hoc_command_is_shown_as_lines`."""
+
 
 class Presence(NamedTuple):
     """How somebody is: one of `SHOWS`, `offline`, `unknown` to us, or `awaited`: we have asked, or are about to."""
@@ -33,7 +37,7 @@ AWAITED = Presence("awaited")
 class _Resource(NamedTuple):
     priority: int
     presence: Presence
-    is_forgetful: bool  # as far as its caps say
+    node: str  # of its caps: what client it is, as far as it says so
 
 
 class Presences:
@@ -85,6 +89,12 @@ class Presences:
         """Whether all its clients do, those it has or had when it was last there; one that does not decides."""
         return jid not in self._forgetful
 
+    def shows_tables(self, full: str) -> bool:
+        """Whether the client of a full JID shows a table in a form; so it is believed unless it is known not to."""
+        jid, _, resource = full.partition("/")
+        found = self._resources.get(jid, {}).get(resource)
+        return found is None or found.node not in TABLELESS
+
     @property
     def online(self) -> int:
         """How many of the watched are there."""
@@ -106,7 +116,7 @@ class Presences:
             found[resource] = _read(stanza)
             while len(found) > limits.RESOURCES:
                 del found[next(iter(found))]
-        if any(each.is_forgetful for each in found.values()):
+        if any(each.node in FORGETFUL for each in found.values()):
             self._forgetful.add(jid)
         elif found:
             self._forgetful.discard(jid)
@@ -124,5 +134,5 @@ def _read(stanza: Element) -> _Resource:
     status = texts.get("status", "")[: limits.STATUS_CHARACTERS]
     presence = Presence(show if show in SHOWS else "available", status)
     caps = stanza.find(f"{{{CAPS}}}c")
-    is_forgetful = caps is not None and caps.get("node") in FORGETFUL
-    return _Resource(max(-128, min(priority, 127)), presence, is_forgetful)
+    node = caps.get("node", "") if caps is not None else ""
+    return _Resource(max(-128, min(priority, 127)), presence, node[: limits.STATUS_CHARACTERS])

@@ -20,7 +20,7 @@ from xmppbus.xmpp.answers import DISCO_ITEMS, PING, answer, refusal, result
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.contacts import ROSTER, Contacts, Line, Persons
 from xmppbus.xmpp.fence import Fence
-from xmppbus.xmpp.messages import Heard, heard, receipt
+from xmppbus.xmpp.messages import Heard, heard, receipt, returned
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.profile import Profile, load_avatar
 from xmppbus.xmpp.replies import NoAnswer, Unanswered, local_name
@@ -223,6 +223,10 @@ class Talk:
         """Whether a correction (XEP-0308) is shown by every client that a bare JID is seen with."""
         return self._contacts.presences.shows_corrections(jid)
 
+    def shows_tables(self, full: str) -> bool:
+        """Whether the client of a full JID shows a form with a table (XEP-0004 §3.4)."""
+        return self._contacts.presences.shows_tables(full)
+
     def status(self) -> dict[str, Any]:
         """What `xmppbus status` shows."""
         return {
@@ -250,12 +254,22 @@ class Talk:
         return sender.rpartition("@")[2] == self.domain if self.is_component else sender in ("", self.jid)
 
     def _heard(self, stanza: Element) -> None:
-        if local_name(stanza) != "message" or not self._is_for_us(stanza):
+        if local_name(stanza) != "message":
             return
-        if self._is_ours(stanza):
+        if not self._is_for_us(stanza):
+            self._send_back(stanza)
+        elif self._is_ours(stanza):
             self.ignored += 1
         elif not self._opens(stanza):
             self._hear(stanza)
+
+    def _send_back(self, stanza: Element) -> None:
+        """Nobody but the bot lives at a component's domain; who writes to another name there is told so, by an error
+        (RFC 6121 §8.5.1), which nothing answers."""
+        message = None if self._is_ours(stanza) else heard(stanza)
+        is_typed = message is not None and message.kind in ("chat", "normal") and message.body
+        if message is not None and is_typed and not message.is_automatic:
+            self._write(returned(message, f"nobody is here; write to {self.jid}"))
 
     def _opens(self, stanza: Element) -> bool:
         """Nothing of somebody who is not dealt with is decrypted."""
