@@ -154,7 +154,8 @@ def _build(house: House) -> None:
         address.output for route in house.routes for addresses in (route.to, *route.escalate) for address in addresses
     } | {*options.outputs}
     if house.talk:
-        outputs |= {*chat_plane.OUTPUTS} | ({ESCALATION} if any(route.escalate for route in house.routes) else set())
+        # Chains of routes that escalate no longer have to end.
+        outputs |= {*chat_plane.OUTPUTS, ESCALATION}
     for name in sorted(outputs):
         house.outputs[name] = registry.outputs[name](house, options.outputs.get(name, {}))
     inputs = (

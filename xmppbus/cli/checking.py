@@ -18,6 +18,7 @@ from xmppbus import limits
 from xmppbus.cli.advice import FILES, Facts, Missing, advice
 from xmppbus.config import Config, load, secret_of, verify
 from xmppbus.errors import ConfigInvalid, Exit, PluginInvalid
+from xmppbus.paths import config_candidates
 
 if TYPE_CHECKING:
     from xmppbus.xmpp.diagnose import Finding
@@ -69,6 +70,9 @@ def examine(path: Path | None, environ: Mapping[str, str]) -> Report:
     daemon = daemon_status(config.socket_path)
     if config.options.xmpp is None:
         text = "no XMPP server is configured: this is a local bus. docs/howto has the lines for each server"
+        if config.path is None:
+            looked = ", ".join(map(str, config_candidates(environ)))
+            text = f"no config was found, so this is a local bus; looked for {looked}; `--config` names another"
         return Report(config, daemon=daemon, verdicts=(Verdict(Level.GOOD, "server", text),))
     if daemon is not None:
         return Report(config, daemon=daemon, verdicts=tuple(_of_daemon(daemon)))

@@ -231,7 +231,8 @@ class Occupancy:
             if not session:
                 return
             self._session = session
-            self._enter(Standing(State.JOINING))
+            # Why it failed before is worth knowing until it does not fail.
+            self._enter(Standing(State.JOINING, "" if self._standing is WAITING else self._standing.words))
             standing = await self._join(session)
             if standing.is_new and session == self._shared.talk.session:
                 standing = await self._configure(standing)

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 
 from xmppbus.bot import words
-from xmppbus.bot.access import Action
+from xmppbus.bot.access import Action, Affiliation
 from xmppbus.bot.command import Answer, Argument, Asker, Command, Kind, Table, Unusable, Values
 from xmppbus.bot.desk import Desk
 from xmppbus.people.catalogue import _, mark
@@ -54,10 +54,13 @@ async def whoami(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: A
     may = ", ".join(action.value for action in Action if desk.may(asker, action))
     if not asker.jid:
         return Answer(_("This room hides who you are, so you may: {may}.").format(may=may))
-    affiliation = desk.affiliation(asker).value
-    return Answer(
-        _("You are {jid}, {affiliation}. You may: {may}.").format(jid=asker.jid, affiliation=affiliation, may=may)
+    affiliation = desk.affiliation(asker)
+    text = _("You are {jid}, {affiliation}. You may: {may}.").format(
+        jid=asker.jid, affiliation=affiliation.value, may=may
     )
+    if affiliation is Affiliation.NONE:
+        text += " " + _("An owner of this bot can let you in.")
+    return Answer(text)
 
 
 async def version(desk: Desk, asker: Asker, values: Values) -> Answer:  # noqa: ARG001  # it has no arguments

@@ -136,7 +136,11 @@ async def subscriptions(desk: Desk, asker: Asker, values: Values) -> Answer:  # 
         lines.append(_("`{wish}` waits for an owner's yes.").format(wish=person.requested))
     lines += _quieted(person, desk.now())
     if not mine:
-        lines.append(_("There is no subscription. `subscribe #` is everything; `list` shows what there is."))
+        lines.append(
+            _("There is no subscription. `subscribe #` is everything; `list` shows what there is.")
+            if desk.may(asker, Action.SUBSCRIBE)
+            else _("There is no subscription.")
+        )
         return Answer("\n".join(lines))
     rows = [(each.pattern, _severity(each), how(each)) for each in mine]
     return Answer("\n".join(lines), Table((_("types"), _("severity"), _("how")), rows))

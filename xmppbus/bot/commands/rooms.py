@@ -71,7 +71,12 @@ def troubles(desk: Desk) -> Iterator[str]:
     """A line for each room that does not let the bot in, or has put it out."""
     if desk.house.rooms is None:
         return
-    outside = [each for each in desk.house.rooms.listed() if each.standing.state not in (State.IN, *_ON_THE_WAY)]
+    outside = [
+        each
+        for each in desk.house.rooms.listed()
+        if each.standing.state not in (State.IN, *_ON_THE_WAY)
+        or (each.standing.state is State.JOINING and each.standing.words)  # it has failed before
+    ]
     for each in outside[:_SHOWN]:
         yield _("room {room} · {state}").format(room=each.jid, state=_state(each))
     left = len(outside) - _SHOWN
