@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.house.test_incidents_cli import FIRING, SOON, alone, publish
 from tests.support.conversation import log_in
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, bot_without_a_server
 from tests.support.raw import RawStream
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -75,6 +76,23 @@ async def test_an_acknowledgement_stops_it_also_when_it_was_the_last_thing_befor
         assert await called(daemon, acknowledged) == [ROMEO]
     finally:
         await daemon.stop()
+
+
+async def test_a_chain_of_a_route_that_escalates_no_longer_ends(tmp_path: Path) -> None:
+    """Also when no route does: else it would keep its event in the journal for ever."""
+    daemon = alone(tmp_path, routes=[route("1h")])
+    async with daemon:
+        await publish(daemon, "disk.full", "91 %", *FIRING)
+
+        async def chains(number: int) -> bool:
+            found: int = (await daemon.status())["outputs"]["escalation"]["chains"]
+            return found == number
+
+        await until(partial(chains, 1), SOON, "a chain to begin")
+        await daemon.stop()
+        daemon.configure(None, config=bot_without_a_server(tmp_path))
+        await daemon.start()
+        await until(partial(chains, 0), SOON, "the chain to end")
 
 
 async def test_the_next_one_is_called_until_somebody_acknowledges(prosody: Server, tmp_path: Path) -> None:
