@@ -458,13 +458,13 @@ HEARD_AT_ONCE = 500
 people as the bus is measured with, twice; and how many one commit takes."""
 
 BOUNCES = 3
-BOUNCE_ATTEMPTS = 5
+BOUNCE_ATTEMPTS = 30
 BOUNCE_FIRST_SECONDS = 60.0
 BOUNCE_MOST_SECONDS = 3600.0
 SUSPENDED_SECONDS = 3600.0
 """Refusals in a row after which a person is sent nothing more; how often one whose messages came back for the moment is
-tried again, and with what pauses (a full offline storage is emptied by a person); how often a place that is held
-because of a suspension is looked at, should nobody wake it."""
+tried again, and with what pauses: for a day, as a server may be down for a night, and a full offline storage is emptied
+by a person; how often a place that is held because of a suspension is looked at, should nobody wake it."""
 
 WAITING_LOOKED_AT = 100
 """Entries that wait for one person and are looked at, in one go, when they unsubscribe from some of it: each may be as

@@ -144,6 +144,7 @@ def _deliverers(
         presence_of=lambda jid: talk.presence_of(jid).show,
         is_room=is_room,
         corrects=lambda jid: talk.is_component and talk.shows_corrections(jid),
+        is_awaited=lambda jid: house.ledger.seconds(jid) > 0,
         zone=UTC,
         clock=clock,
     )

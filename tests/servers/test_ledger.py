@@ -211,9 +211,28 @@ async def test_what_was_missed_while_suspended_is_mended(server: Server, tmp_pat
         await elsewhere.until(lambda: mended() == {first.get("id"), other.get("id")}, SOON)
 
 
+async def test_what_happens_while_somebody_can_not_be_reached_is_one_message(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that was away for a night is not met with all of the night's messages."""
+    monkeypatch.setattr(limits, "BOUNCE_FIRST_SECONDS", 1.0)
+    async with chatting(server, tmp_path, dice=1.0) as house, await connect(server, ELSEWHERE) as elsewhere:
+        await house.subscribe(GONE)
+        await house.accept({"data": "one"})
+        await refuse(elsewhere, 1, "remote-server-timeout")
+        await until(lambda: house.ledger.seconds(GONE) > 0, SOON, "another attempt")
+        await house.accept({"data": "two"}, {"data": "three"})
+        await elsewhere.until(lambda: len(said(elsewhere)) == 3, SOON)
+        await house.settled()
+        again, *gathered = sorted((body(each) for each in said(elsewhere)[1:]), key=len)
+        assert again.startswith("• one\n")
+        assert gathered == ["*2 events*\n• disk.full two\n• disk.full three"]
+
+
 async def test_nobody_is_tried_for_ever(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some attempts it counts as a refusal."""
     monkeypatch.setattr(limits, "BOUNCE_FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "BOUNCE_MOST_SECONDS", 0.02)
     async with chatting(server, tmp_path) as house, await connect(server, ELSEWHERE) as elsewhere:
         await house.subscribe(GONE)
         await house.accept({"data": "one"})

@@ -125,6 +125,7 @@ def _people(house: House, options: Options) -> ForPeople:
         presence_of=lambda jid: parts.talk.presence_of(jid).show,
         is_room=_is_room(house),
         corrects=lambda jid: parts.talk.is_component and parts.talk.shows_corrections(jid),
+        is_awaited=lambda jid: cast("Chat", house.outputs[CHAT]).ledger.seconds(jid) > 0,
         zone=ZoneInfo(parts.bot.time_zone),
         clock=house.clock,
     )

@@ -62,6 +62,7 @@ class ForPeople:
         presence_of: Callable[[str], str],
         is_room: Callable[[str], bool],
         corrects: Callable[[str], bool],
+        is_awaited: Callable[[str], bool] = lambda _: False,
         zone: tzinfo,
         clock: Clock,
     ) -> None:
@@ -74,6 +75,7 @@ class ForPeople:
         self._presence_of = presence_of
         self._is_room = is_room
         self._corrects = corrects
+        self._is_awaited = is_awaited
         self._zone = zone
         self._clock = clock
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
@@ -139,6 +141,7 @@ class ForPeople:
             presence_of=self._presence_of,
             is_room=self._is_room,
             corrects=self._corrects,
+            is_awaited=self._is_awaited,
             zone=self._zone,
             now=self._clock(),
         )

@@ -25,15 +25,18 @@ class Addressing:
         presence_of: Callable[[str], str],
         is_room: Callable[[str], bool],
         corrects: Callable[[str], bool],
+        is_awaited: Callable[[str], bool],
         zone: tzinfo,
         now: datetime,
     ) -> None:
-        """`corrects` when a message to a JID can be corrected after others were sent; never so in rooms."""
+        """`corrects` when a message to a JID can be corrected after others were sent; never so in rooms. `is_awaited`
+        while what was sent to it has come back, and is to be tried again."""
         self._audience = audience
         self._budget = budget
         self._presence_of = presence_of
         self._is_room = is_room
         self._corrects = corrects
+        self._is_awaited = is_awaited
         self._zone = zone
         self._now = now
         self._quiet: dict[tuple[Quiet, str], Hold | None] = {}
@@ -74,7 +77,8 @@ class Addressing:
             severity = incident.severity if incident else event.severity
             if subscription is not None and self._is_held(jid, subscription, person, severity):
                 return Target(DIGEST, jid)
-        return Target(output if self._budget.take(jid, self._now) else DIGEST, jid)
+        is_told = not self._is_awaited(jid) and self._budget.take(jid, self._now)
+        return Target(output if is_told else DIGEST, jid)
 
     def _is_silent(self, jid: str, incident: Incident | None, copy: Copy | None) -> bool:
         """Whether it is the correction of a message that is there: that disturbs nobody, and should not be late."""
