@@ -2,7 +2,7 @@
 
 from tests.support.raw import RawError, account, component
 from tests.support.raw_xml import PUBSUB
-from tests.support.server import Server, ServerFactory
+from tests.support.server import ACCOUNTS, Server, ServerFactory
 
 
 def create(node: str) -> str:
@@ -32,8 +32,8 @@ async def test_both_components_may_create_a_node_and_publish(server: Server, nod
         assert await answer(server, jid, publish(f"{node}.{number}", "1")) == "result"
 
 
-async def test_every_account_can_log_in(server: Server) -> None:
-    for jid, password in server.accounts.items():
+async def test_every_account_of_the_config_can_log_in(server: Server) -> None:
+    for jid, password in ACCOUNTS.items():
         async with await account(server.host, server.c2s_port, jid, password) as stream:
             assert stream.jid.startswith(jid)
 
