@@ -1,6 +1,5 @@
 """Fixtures of every ring: real servers, started once a session, or one of its own for a test that harms it."""
 
-import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest_asyncio
 sys.path.append(str(Path(__file__).parent.parent))
 
 from tests.support.ejabberd import Ejabberd
+from tests.support.missing import is_missing
 from tests.support.prosody import Prosody
 from tests.support.server import MissingServerError, Server, ServerFactory, StartedServer
 
@@ -27,9 +27,7 @@ def make_server(name: str, directory: Path, **options: Any) -> Server:
         directory.mkdir(parents=True, exist_ok=True)
         return SERVERS[name](directory, **options)
     except MissingServerError as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is missing: {error}")
-        pytest.skip(f"{name} is missing: {error}")
+        is_missing(name, error)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

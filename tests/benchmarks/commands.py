@@ -65,7 +65,7 @@ class Askers:
                 if not _ERROR.match(answer):
                     self.stream.socket.settimeout(TIMEOUT)
                     return bytes(answer)
-            time.sleep(0.05)
+            time.sleep(0.05)  # nothing says when the bot has come: it is asked until it answers
         raise TimeoutError(f"{self.bot} does not answer")
 
     def ask(self, words: str, count: int) -> tuple[float, list[float]]:

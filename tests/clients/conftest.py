@@ -1,11 +1,11 @@
 """Real clients for tests: each in a terminal of its own, closed when the test ends."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
 
+from tests.support.missing import is_missing
 from tests.support.raw import RawStream, component
 from tests.support.server import MissingServerError, Server
 from tests.support.terminal_clients import CLIENTS, TerminalClient
@@ -18,9 +18,7 @@ def make_client(name: str, server: Server, jid: str, settings: dict[str, str]) -
     try:
         return CLIENTS[name](server, jid, settings=settings)
     except MissingServerError as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is missing: {error}")
-        pytest.skip(f"{name} is missing: {error}")
+        is_missing(name, error)
 
 
 @pytest_asyncio.fixture

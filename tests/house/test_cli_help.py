@@ -5,7 +5,6 @@ import fcntl
 import os
 import pty
 import re
-import shutil
 import struct
 import subprocess
 import termios
@@ -16,6 +15,7 @@ import pytest
 
 from tests.reference.commands_page import commands
 from tests.support.daemon import Daemon, program
+from tests.support.missing import need
 from xmppbus.cli.main import HOUSE_COMMANDS, LOCAL_COMMANDS
 
 COMMANDS = [name for name, _, _ in commands()]
@@ -83,8 +83,7 @@ async def test_each_shell_gets_its_completion(away: Daemon, shell: str) -> None:
 
 async def test_bash_completes_commands_and_options(away: Daemon) -> None:
     """In a real bash, with the script that it was given."""
-    if not shutil.which("bash"):
-        pytest.skip("bash is missing")
+    need("bash")
     script = (
         'eval "$(xmppbus completion bash)"; '
         'COMP_WORDS=(xmppbus publish --sev) COMP_CWORD=2; _xmppbus_completion xmppbus; echo "${COMPREPLY[@]}"; '

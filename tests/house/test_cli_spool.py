@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, program
+from tests.support.missing import need
 from tests.support.waiting import until
 
 SAID = re.compile(r"xmppbus: no daemon is running: .* until it starts\n")
@@ -176,8 +177,7 @@ async def test_a_client_that_raced_the_start_tells_the_daemon_to_look_again(daem
 
 async def test_the_file_is_synced_before_it_has_its_name_and_the_name_before_the_yes(daemon: Daemon) -> None:
     """In that order, as strace sees it."""
-    if not shutil.which("strace"):
-        pytest.skip("strace is missing")
+    need("strace")
     trace = daemon.directory / "trace"
     calls = "trace=fsync,rename,renameat,renameat2,write"
     command = ["strace", "-f", "-y", "-e", calls, "-o", str(trace), sys.executable, program(), "publish", "t", "x"]

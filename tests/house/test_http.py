@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.http_client import HttpConnection, ask, ask_json
+from tests.support.missing import is_missing, need
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +24,7 @@ HASH = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 async def test_an_event_that_curl_publishes_is_seen_by_the_command_line(tmp_path: Path) -> None:
     """The same id, everywhere."""
-    if not shutil.which("curl"):
-        pytest.skip("no curl on this machine")
+    need("curl")
     async with Daemon(tmp_path) as daemon:
         command = ["curl", "-fsS", "-d", "backup done", f"{daemon.url}/v1/events/backup.done"]
         done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
@@ -166,7 +166,7 @@ async def test_the_examples_of_the_how_to_work(tmp_path: Path, language: str) ->
     """As they stand there."""
     program = {"javascript": "node", "sh": "curl"}[language]
     if not shutil.which(program):
-        pytest.skip(f"no {program} on this machine")
+        is_missing(program, {"node": "apt-get install nodejs", "curl": "apt-get install curl"}[program])
     blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs/howto/web-sign-ups.md").read_text(), re.DOTALL)
     if language == "javascript":
         script = "const user = {id: 7, name: 'alice', plan: 'free'};\n" + "\n".join(blocks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from tests.house.test_incidents_cli import FIRING, alone, listed, publish
 from tests.support.daemon import Daemon
+from tests.support.missing import need
 
 
 @pytest.fixture
@@ -23,8 +23,7 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 async def test_what_curl_acknowledges_the_command_line_shows(daemon: Daemon) -> None:
     """With the lines of the documentation."""
-    if not shutil.which("curl"):
-        pytest.skip("no curl on this machine")
+    need("curl")
     await publish(daemon, "disk.full", "91 %", *FIRING)
 
     async def curl(*arguments: str) -> str:

@@ -13,7 +13,7 @@ from tests.servers.forging import scene
 from tests.support.administrator import OPERATOR
 from tests.support.conversation import connect
 from tests.support.raw import RawError, RawStream, component
-from tests.support.server import Server
+from tests.support.server import Server, StartedServer
 from tests.support.talk_person import COMMANDS, CORRECTION, DATA, DELAY, MUC_USER, RECEIPTS, REPLY, Person
 
 FORWARD = "urn:xmpp:forward:0"
@@ -158,8 +158,8 @@ async def test_nothing_is_heard_from_within_the_bot_s_own_domain(server: Server,
 
 def operator_port(server: Server) -> int:
     """Where the component connects that may write in any name."""
-    port: int = getattr(server, "operator_port")  # noqa: B009  # only started servers of tests have it
-    return port
+    assert isinstance(server, StartedServer)
+    return server.operator_port
 
 
 # --- what belongs to one of them --------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 Reading and clicking only: nothing here calls into the client's own code, so what a test sees is what a person sees.
 """
 
-import os
 import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 from xml.sax.saxutils import quoteattr
 
-import pytest
 from playwright import async_api as playwright_api
 from playwright.async_api import Locator, Page
 
 from tests.support.converse_page import ConversePage, MissingConverseError, settings_for
+from tests.support.missing import is_missing
 from tests.support.ports import free_port
 from tests.support.raw import account
 from tests.support.server import Server
@@ -118,9 +117,7 @@ def converse(
     try:
         return BrowserClient(socket, jid, password, bot, adds=adds, encrypts=encrypts)
     except MissingConverseError as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"Converse.js is missing: {error}")
-        pytest.skip(f"Converse.js is missing: {error}")
+        is_missing("Converse.js", error)
 
 
 class BrowserClient:

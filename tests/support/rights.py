@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import uuid4
 
 from xmppbus.errors import Refused
 from xmppbus.house import House, acting_of, people_of
+from xmppbus.outputs.people import ForPeople
 from xmppbus.people.audience import Audience
 from xmppbus.people.model import Mute, Status, Subscription
 from xmppbus.route import Match
@@ -159,8 +160,7 @@ class Traces:
         """An event of a stranger's; its item id, once it is folded."""
         (answer,) = await self.house.bus.accept([{"id": uuid4().hex, "type": "quiet.event", **fields}])
         assert not isinstance(answer, Refused), answer
-        folded = getattr(self.house.outputs["people"], "folded")  # noqa: B009  # an output's own, behind the interface
-        await folded(answer.sequence)
+        await cast("ForPeople", self.house.outputs["people"]).folded(answer.sequence)
         return answer.item_id
 
     # --- what is made -------------------------------------------------------------------------------------------------

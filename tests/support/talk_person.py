@@ -198,9 +198,9 @@ class Person:
         self._look()
         return [*self._inbox, *(each for said in self._rooms.values() for each in said)]
 
-    async def status_like(self, is_like: object) -> str:
+    async def status_like(self, is_like: re.Pattern[str]) -> str:
         """Wait for a status text of the bot's."""
-        matches = getattr(is_like, "match")  # noqa: B009  # a compiled pattern
+        matches = is_like.match
 
         def there() -> bool:
             self._look()

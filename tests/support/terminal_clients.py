@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic, sleep
@@ -46,7 +47,7 @@ STATUS_BAR = re.compile(r" \[\d\d:\d\d\] ")
 ECHO_CHARACTERS = 40  # of the end of a line: a longer one scrolls in its input
 
 
-class TerminalClient:
+class TerminalClient(ABC):
     """A client logged in to `jid` on `server`, in a terminal of 140 columns and 45 rows.
 
     Raises MissingServerError, with the line that installs it, when the client or tmux is missing.
@@ -93,29 +94,29 @@ class TerminalClient:
             self.close()
             raise
 
+    @abstractmethod
     def write_settings(self) -> None:
         """Write the client's files into `home`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str]:
         """The command line that runs the client."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def until_logged_in(self) -> None:
         """Wait until the client says that it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def add(self, jid: str) -> None:
         """Make that bare JID a contact: see its presence, and let it see ours."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def talk_to(self, jid: str) -> None:
         """Open the conversation with that bare JID and bring it to the front."""
-        raise NotImplementedError
 
+    @abstractmethod
     def conversation(self) -> list[str]:
         """The conversation at the front, a line each as it is shown: time, who, text; without what stands around it."""
-        raise NotImplementedError
 
     async def type(self, text: str) -> None:
         """Type a line, wait for its echo in the input at the bottom, and press Enter.

@@ -13,16 +13,16 @@ from typing import Any
 
 from xmppbus import limits
 from xmppbus.interfaces import Clock
-from xmppbus.journal import HELD, UNSENT, Delivery, Journal, Outcome, Run, Verdict
+from xmppbus.journal import HELD, Delivery, Journal, Outcome, Run, Verdict
 from xmppbus.outputs.excess import Excess
 from xmppbus.outputs.handing import HandingOver, Mail
 from xmppbus.outputs.known import Folded, look_up
+from xmppbus.outputs.running import in_turn, one_run
 from xmppbus.outputs.speaking import LastMessages, Speaking
 from xmppbus.outputs.wording import Note, Wording, no_note
 from xmppbus.people.audience import CHAT, Audience
 from xmppbus.people.ledger import Back, Ledger
 from xmppbus.people.store import People
-from xmppbus.people.turns import NOT_YET
 from xmppbus.xmpp.messages import Heard
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.talk import Talk
@@ -88,30 +88,13 @@ class Chat:
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
-    async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
+    def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """As `interfaces.Output` says."""
-        async for _, outcomes in self.deliver_many([Run(0, CHAT, place, tuple(deliveries))]):
-            for outcome in outcomes:
-                yield outcome
+        return one_run(self, Run(0, CHAT, place, tuple(deliveries)))
 
-    async def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
+    def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         """As `handing_over.ManyOutput` says."""
-        told: list[Run] = []
-        turns = self.ledger.turns
-        try:
-            for run in runs:
-                why = self._held(run.place)
-                if why is None and turns.take(CHAT, run.place):
-                    told.append(run)
-                else:
-                    yield run, stopped(run, why or NOT_YET)
-            if told:
-                async for run, outcomes in self._tell(told):
-                    turns.over(CHAT, run.place)
-                    yield run, outcomes
-        finally:
-            for run in told:
-                turns.over(CHAT, run.place)
+        return in_turn(self.ledger.turns, CHAT, runs, self._held, self._tell)
 
     async def _tell(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         await self._talk.prepare([run.place for run in runs])
@@ -144,8 +127,3 @@ class Chat:
     def _seen(self, jid: str, presence: Presence) -> None:
         if presence.show not in ("offline", "unknown", "awaited"):
             self.ledger.alive(jid)
-
-
-def stopped(run: Run, why: Outcome) -> list[Outcome]:
-    """The outcomes of a run that has to wait."""
-    return [why, *[UNSENT] * (len(run.deliveries) - 1)]

@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from xmppbus import limits
 from xmppbus.interfaces import Clock
 from xmppbus.journal import HELD, Delivery, Journal, Outcome, Run, Verdict
-from xmppbus.outputs.chat import CAME_BACK, stopped
+from xmppbus.outputs.chat import CAME_BACK
 from xmppbus.outputs.digesting import Digesting
 from xmppbus.outputs.handing import HandingOver
 from xmppbus.outputs.known import Folded, Known, look_up
 from xmppbus.outputs.room import Room
+from xmppbus.outputs.running import in_turn, one_run, stopped
 from xmppbus.outputs.speaking import LastMessages, Speaking
 from xmppbus.outputs.wording import Wording
 from xmppbus.people.audience import DIGEST, Audience
@@ -32,7 +33,6 @@ from xmppbus.people.ledger import Ledger
 from xmppbus.people.model import Incident, Subscription
 from xmppbus.people.store import People
 from xmppbus.people.telling import key_of
-from xmppbus.people.turns import NOT_YET
 from xmppbus.route import Target
 from xmppbus.xmpp.presence import Presence
 from xmppbus.xmpp.talk import Talk
@@ -92,30 +92,13 @@ class Digest:
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
-    async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
+    def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """As `interfaces.Output` says."""
-        async for _, outcomes in self.deliver_many([Run(0, DIGEST, place, tuple(deliveries))]):
-            for outcome in outcomes:
-                yield outcome
+        return one_run(self, Run(0, DIGEST, place, tuple(deliveries)))
 
-    async def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
+    def deliver_many(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         """As `handing_over.ManyOutput` says."""
-        mine: list[Run] = []
-        turns = self._ledger.turns
-        try:
-            for run in runs:
-                if turns.take(DIGEST, run.place):
-                    mine.append(run)
-                else:
-                    yield run, stopped(run, NOT_YET)
-            if not mine:
-                return
-            async for run, outcomes in self._work(mine):
-                turns.over(DIGEST, run.place)
-                yield run, outcomes
-        finally:
-            for run in mine:
-                turns.over(DIGEST, run.place)
+        return in_turn(self._ledger.turns, DIGEST, runs, lambda _: None, self._work)
 
     async def _work(self, runs: Sequence[Run]) -> AsyncIterator[tuple[Run, list[Outcome]]]:
         known = await look_up(runs, self._journal, self._people, self._folded)
