@@ -1,7 +1,7 @@
 """Fixtures of every ring: real servers, started once a session, or one of its own for a test that harms it."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -72,6 +72,14 @@ async def own_server(tmp_path: Path) -> AsyncIterator[ServerFactory]:
     yield start
     for server in started:
         server.kill()  # its data is thrown away, so there is nothing to wait for
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test wrote may hold a lone surrogate on purpose; a report travels from a worker as UTF-8."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture
