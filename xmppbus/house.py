@@ -52,6 +52,7 @@ class House:
     outputs: dict[str, Output] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`
+    on_reload: list[Callable[[], None]] = field(default_factory=list)  # called, in order, once a new config holds
 
     @property
     def options(self) -> Options:
