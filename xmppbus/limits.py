@@ -509,6 +509,16 @@ then it is better to call once too often. When one that could not be written is 
 INCIDENTS_LISTED = 1_000
 """Incidents in one answer of the command line or HTTP."""
 
+# --- boards ---------------------------------------------------------------------------------------------------------
+
+BOARDS = 100
+PANELS = 40
+BOARD_CELLS = 48
+BOARD_WINDOW_SECONDS = 10
+BOARD_WINDOW_DAYS = 3_660
+"""Boards of one config; panels of one, and its columns and rows: more can't be read from where a screen is looked at.
+The shortest and the longest window of a panel: below it nothing is seen, ten years are a trend."""
+
 # --- the config -----------------------------------------------------------------------------------------------------
 
 CONFIG_BYTES = 256 * KIB

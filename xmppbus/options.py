@@ -208,6 +208,47 @@ class BotOptions(_Options, frozen=True, kw_only=True):
     omemo: bool | dict[Name, Literal["required", "possible", "never"]] = False
 
 
+Duration = Annotated[str, Meta(pattern=r"^[0-9]+[smhdw]\Z", description="a number and s, m, h, d or w: `24h`")]
+FieldName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z",
+        max_length=limits.NAME_CHARACTERS,
+        description="a field of the event, such as `summary`, `key` or `data.ms`",
+    ),
+]
+Cell = Annotated[int, Meta(ge=1, le=limits.BOARD_CELLS)]
+
+
+class PanelOptions(_Options, frozen=True, kw_only=True):
+    """One panel of a board, of the events that are like `match`. What a kind does not take is an error."""
+
+    kind: Literal["feed", "counter", "rate", "chart", "table", "lights", "text"]  # what it is
+    match: Pattern | MatchOptions = "#"  # a pattern of types, or the options of a route's `match`
+    title: Name | None = None  # above it; the pattern unless it is given
+    # How far it looks back. Unless it is given: 24h for feed and counter, 5m for rate, 1h for chart, 30d for others.
+    window: Duration | None = None
+    # Column and row of its upper left corner, from 1, and its columns and rows. All panels have one, or none has: they
+    # are then placed in the order in which they are written.
+    at: list[Cell] | None = None
+    field: FieldName | None = None  # chart (needed): a numeric field; text: what is shown, `summary` unless it is given
+    # table and lights: a row or a lamp for each, `key` unless it is given; chart: a line for each
+    by: FieldName | None = None
+    # table: the fields of a row behind its name; `[summary, time]` unless it is given
+    columns: Annotated[list[FieldName], Meta(min_length=1)] | None = None
+    unit: Annotated[str, Meta(min_length=1, max_length=16)] | None = None  # chart and text: behind the number, `ms`
+
+
+class DisplayOptions(_Options, frozen=True, kw_only=True):
+    """A board: what `/display/NAME` shows on a screen that nobody touches."""
+
+    name: RouteName  # in the address of the page
+    title: Name | None = None  # at the top of the board; its name unless it is given
+    theme: Literal["auto", "dark", "light"] = "auto"  # `auto` is what the screen's system prefers
+    columns: Cell = 12  # of the grid; it has as many rows as its panels need, and fills the screen
+    panels: Annotated[list[PanelOptions], Meta(min_length=1)]  # the options below
+
+
 class Options(_Options, frozen=True, kw_only=True):
     """The whole config. Every part may be left out: with none at all this is a local bus."""
 
@@ -217,6 +258,7 @@ class Options(_Options, frozen=True, kw_only=True):
     routes: list[RouteOptions] = field(default_factory=list)  # on top of the default: every event to its type's node
     bot: BotOptions | None = None  # no chat unless it is given; needs `xmpp`
     http: HttpOptions | None = field(default_factory=HttpOptions)  # `http: null` switches it off
+    displays: list[DisplayOptions] = field(default_factory=list)  # boards for screens; they need `http`
     journal: JournalOptions = field(default_factory=JournalOptions)  # the options below
     socket: SocketOptions = field(default_factory=SocketOptions)  # the options below
     plugins: list[Name] = field(default_factory=list)  # modules, or files ending in `.py`

@@ -23,6 +23,8 @@ SECTIONS: tuple[tuple[str, str, type], ...] = (
     ("bot", "`bot`", options.BotOptions),
     ("rooms", "`rooms` of the bot: a list", options.RoomOptions),
     ("http", "`http`", options.HttpOptions),
+    ("displays", "`displays`: a list of boards", options.DisplayOptions),
+    ("panels", "`panels` of a board: a list", options.PanelOptions),
     ("journal", "`journal`", options.JournalOptions),
     ("keep", "`keep` of the journal", options.KeepOptions),
     ("socket", "`socket`", options.SocketOptions),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xmppbus import limits
 from xmppbus.config.bot_rules import Position, address_rules, bot_rules, doubts_of_bot
+from xmppbus.config.display_rules import display_rules, doubts_of_displays
 from xmppbus.config.shape import Difference
 from xmppbus.errors import ConfigInvalid
 from xmppbus.listening import is_loopback, listen_address
@@ -34,6 +35,7 @@ def broken_rules(options: Options, environ: Mapping[str, str]) -> Iterator[Diffe
     yield from _nodes(options)
     yield from _routes(options)
     yield from bot_rules(options)
+    yield from display_rules(options)
     for index, name in enumerate(options.plugins):
         if name.endswith(".py"):
             yield from unreadable(name, ("plugins", index))
@@ -53,6 +55,7 @@ def doubts(options: Options) -> Iterator[Difference]:
             sentence = f"the profile for `{node.match}` is never used: `#` above it matches every type"
             yield Difference(("nodes", index), sentence)
     yield from doubts_of_bot(options)
+    yield from doubts_of_displays(options)
 
 
 def read_secret(options: XmppOptions, environ: Mapping[str, str]) -> str:
