@@ -38,8 +38,8 @@ class Bus:
 
     def __init__(self, journal: Journal, routes: Routes, *, source: str, check_size: CheckSize, clock: Clock) -> None:
         self._journal = journal
-        self._routes = routes
-        self._source = source
+        self.routes = routes  # of the config that holds now
+        self.source = source  # of events that name none
         self._check_size = check_size
         self._clock = clock
         self._closing = False
@@ -66,12 +66,12 @@ class Bus:
         admitted: list[Routed] = []
         for fields in sent:
             try:
-                event, content = admit(fields, self._source, time, self._check_size, is_ours=is_ours)
+                event, content = admit(fields, self.source, time, self._check_size, is_ours=is_ours)
             except Refused as refusal:
                 answers.append(refusal)
             else:
                 answers.append(None)
-                admitted.append(Routed(event, content, self._routes.route(event)))
+                admitted.append(Routed(event, content, self.routes.route(event)))
         appended = iter(zip(admitted, await self._journal.append(admitted), strict=True)) if admitted else iter(())
         return [answer or _answer(*next(appended)) for answer in answers]
 
@@ -90,8 +90,8 @@ class Bus:
                 text = f"derived from one another {limits.HOPS} times; is there a circle in the routes?"
                 return Settled(delivery, Outcome(Verdict.DEAD, "loop", text))
             derived = _derived(station, event, index, each)
-            events.append(Routed(derived, _content(derived), self._routes.derived(station, derived)))
-        targets = self._routes.onward(station, event) if same else ()
+            events.append(Routed(derived, _content(derived), self.routes.derived(station, derived)))
+        targets = self.routes.onward(station, event) if same else ()
         return Settled(delivery, Outcome(Verdict.DELIVERED), targets, tuple(events))
 
 

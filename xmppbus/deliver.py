@@ -24,6 +24,10 @@ log = logging.getLogger("xmppbus.deliver")
 
 _IDLE = timedelta(seconds=30)
 
+GONE = Outcome(
+    Verdict.STOPPED, "gone", "its route is not in the config any more; bring the route back, or drop what waits"
+)
+
 Work = Callable[[Run], AsyncGenerator[Settled, None]]
 """Works a run: yields what settles each of its deliveries as soon as it is known."""
 
@@ -187,12 +191,13 @@ def stations_work(stations: Mapping[str, Analyzer], bus: Bus, jobs: int = limits
     async def one(station: str, delivery: Delivery, turn: asyncio.Semaphore) -> Settled:
         analyzer = stations.get(station)
         if analyzer is None:
-            text = "its route is not in the config any more; bring the route back, or drop what waits"
-            return Settled(delivery.id, Outcome(Verdict.STOPPED, "gone", text))
+            return Settled(delivery.id, GONE)
         async with turn:
             try:
                 async with asyncio.timeout(limits.ANALYZER_SECONDS):
                     passed = await analyzer.analyze(delivery.event)
+                if station not in stations:  # a new config has no such step any more: there is no way on
+                    return Settled(delivery.id, GONE)
                 return bus.onward(station, delivery.id, delivery.event, passed)
             except Exception as error:  # the house is kept alive: a bug stops the station, and the event stays
                 log.exception("analyzer %s failed at event %s", station, delivery.item_id)

@@ -59,6 +59,10 @@ class Affiliations:
             bare_jid(room): {name: Affiliation(each) for name, each in table.items()} for room, table in rooms.items()
         }
 
+    def take(self, other: Affiliations) -> None:
+        """What they are from now on, for everybody who asks here."""
+        self._given, self._rooms = other._given, other._rooms
+
     def of(self, jid: str, room: str = "", in_room: str = "") -> Affiliation:
         """What a JID is. `jid` is as the server stamped it, and compared as it stands: what only looks like another
         is another. It is empty for an occupant whose real JID a room hides: that is anybody, whatever the room says.

@@ -55,7 +55,7 @@ class Bot:
         self._early: deque[Heard] = deque(maxlen=limits.EARLY_HEARD)
         # Before the first session begins: clients keep what they are told of features, and nobody repeats what he said.
         talk.profile.features.update(FEATURES)
-        affiliations = affiliations_of(options)
+        self._affiliations = affiliations = affiliations_of(options)
         talk.may_subscribe = lambda jid: affiliations.of(jid) is not Affiliation.OUTCAST
         talk.may_know = lambda jid: may(affiliations.of(jid), Action.READ)
         talk.on_heard.append(self._hear)
@@ -74,6 +74,13 @@ class Bot:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self._conversations = self._invocations = None
+
+    def take(self, options: BotOptions) -> None:
+        """Go by these options from now on."""
+        self._options, self._prefix = options, options.prefix
+        self._affiliations.take(affiliations_of(options))
+        if self._desk is not None:
+            self._desk.take(options)
 
     def status(self) -> Mapping[str, Any]:
         """Where it is, who is being talked to, and how much was answered, or left out because it came too fast."""

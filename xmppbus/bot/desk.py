@@ -33,6 +33,11 @@ class Desk:
     confirming: Confirming
     zone: tzinfo
 
+    def take(self, options: BotOptions) -> None:
+        """Go by these options from now on."""
+        self.options, self.zone = options, ZoneInfo(options.time_zone)
+        self.affiliations.take(affiliations_of(options))
+
     @property
     def people(self) -> People:
         """What is kept of people."""

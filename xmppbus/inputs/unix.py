@@ -26,6 +26,7 @@ from xmppbus.inputs.pipeline import Ahead, Pipeline
 from xmppbus.inputs.terminal import ClientTerminal, Typed
 from xmppbus.inputs.visitor import Facts, Role, role_of
 from xmppbus.interfaces import Accept
+from xmppbus.options import SocketOptions
 from xmppbus.plugins import Registry
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class UnixInput:
         self.ahead = Ahead()
         self._options = house.options.socket
         self._path = house.config.socket_path
-        self._group = _group_id(self._options.group)
+        self._group = group_id(self._options.group)
         self._connections: set[Connection] = set()
         self._by_user: Counter[int] = Counter()
         self._listener: socket.socket | None = self._bind()
@@ -88,6 +89,14 @@ class UnixInput:
     def status(self) -> Mapping[str, Any]:
         """As `interfaces.Input` says."""
         return {"state": "up", "path": str(self._path), "connections": len(self._connections)}
+
+    def take(self, options: SocketOptions) -> None:
+        """Let in whom these options let in, from the next connection on. Raises `ConfigInvalid` (no such group)."""
+        group = group_id(options.group)
+        self._options, self._group = options, group
+        with contextlib.suppress(OSError):
+            os.chown(self._path, -1, -1 if group is None else group)
+            self._path.chmod(_mode(options))
 
     def enter(self, connection: Connection, role: Role) -> str:
         """Why a connection is not let in; empty when it is."""
@@ -134,8 +143,7 @@ class UnixInput:
         listener.bind(str(new))
         if self._group is not None:
             os.chown(new, -1, self._group)
-        # Everybody may connect where everybody may do something: roles go by credentials.
-        new.chmod(0o666 if "everyone" in (self._options.publish, self._options.listen) else 0o660)
+        new.chmod(_mode(self._options))
         listener.listen(limits.SOCKET_CONNECTIONS)
         new.rename(path)
 
@@ -307,7 +315,13 @@ def _is_live(path: Path) -> bool:
         return True
 
 
-def _group_id(name: str | None) -> int | None:
+def _mode(options: SocketOptions) -> int:
+    """Everybody may connect where everybody may do something: roles go by credentials."""
+    return 0o666 if "everyone" in (options.publish, options.listen) else 0o660
+
+
+def group_id(name: str | None) -> int | None:
+    """The Unix group's number. Raises `ConfigInvalid`."""
     if name is None:
         return None
     try:

@@ -54,7 +54,7 @@ class Chat:
         self.ledger = ledger
         self._excess = excess
         self._folded = folded
-        self._zone = zone
+        self.zone = zone  # of the config that holds now
         self._clock = clock
         self._note = note
         self._handing = HandingOver(talk, people, ledger)
@@ -100,7 +100,7 @@ class Chat:
         await self._talk.prepare([run.place for run in runs])
         known = await look_up(runs, self._journal, self._people, self._folded)
         now = self._clock()
-        speaking = Speaking(known, Wording(self._talk, self._zone, now, self._note), now, self.last)
+        speaking = Speaking(known, Wording(self._talk, self.zone, now, self._note), now, self.last)
         moved = await self._excess.move(runs, known, now)
         mail: Mail = ((run, speaking.letters(run, moved)) for run in runs)
         async for result in self._handing.hand_over(mail):

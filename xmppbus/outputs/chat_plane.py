@@ -65,7 +65,7 @@ def open_chat_plane(house: House, people: People, owners: Owners) -> None:
         house.talk,
         house.audience,
         bot,
-        named=_rooms_of_routes(house),
+        named=rooms_of_routes(house),
         is_owner=owners.is_owner,
         owners=owners.owners(),
         dice=random.random,
@@ -85,7 +85,7 @@ def _encryption() -> type[Encryption]:
     return Encryption
 
 
-def _rooms_of_routes(house: House) -> set[str]:
+def rooms_of_routes(house: House) -> set[str]:
     """Those of `to` and of every step of `escalate`."""
     return {
         address.place

@@ -64,7 +64,7 @@ class Digest:
         self._budget = budget
         self._room = room
         self._folded = folded
-        self._zone = zone
+        self.zone = zone  # of the config that holds now
         self._clock = clock
         self._last = last
         self._ledger = ledger
@@ -116,7 +116,7 @@ class Digest:
                     due.append(run)
                 else:
                     rooms.append(asyncio.create_task(self._tell_room(room, run, known, now), name="digest of a room"))
-            wording = Wording(self._talk, self._zone, now)
+            wording = Wording(self._talk, self.zone, now)
             speaking = Speaking(known, wording, now, self._last)
             digesting = Digesting(known, wording, speaking, self._audience, is_room=False, now=now)
             async for result in self._handing.hand_over((run, digesting.letters(run)) for run in due):
@@ -175,7 +175,7 @@ class Digest:
             # As severe as it was: what the incident has come to since was told then, or waits here for itself.
             severity = each.event.severity
             hold = held(
-                subscription, person, severity, show=show, now=now, zone=self._zone, since=since, gathered=gathered
+                subscription, person, severity, show=show, now=now, zone=self.zone, since=since, gathered=gathered
             )
             if hold is None:
                 return None

@@ -21,6 +21,7 @@ from xmppbus.errors import Refused
 from xmppbus.event import OURS, item_id_bytes
 from xmppbus.house import House
 from xmppbus.journal import DELIVERED, UNSENT, Delivery, Entry, Outcome, Verdict
+from xmppbus.options import RouteOptions
 from xmppbus.outputs.people import ALL, ForPeople
 from xmppbus.people import escalating
 from xmppbus.people.escalating import Chain
@@ -28,7 +29,7 @@ from xmppbus.people.incidents import UNACKNOWLEDGED, is_of_incident
 from xmppbus.people.model import Escalation, Incident, Status
 from xmppbus.people.store import People
 from xmppbus.plugins import Registry
-from xmppbus.route import ESCALATION, Target
+from xmppbus.route import ESCALATION, Routes, Target
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,10 @@ class Escalations:
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    def take(self, routes: Routes, options: Sequence[RouteOptions]) -> None:
+        """Go by these routes from now on. A chain whose route or step has gone ends when it would be due."""
+        self.chains = escalating.chains(routes, options)
 
     async def ready(self) -> None:
         """It needs no server."""

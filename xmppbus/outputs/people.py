@@ -76,7 +76,7 @@ class ForPeople:
         self._is_room = is_room
         self._corrects = corrects
         self._is_awaited = is_awaited
-        self._zone = zone
+        self.zone = zone  # of the config that holds now
         self._clock = clock
         self._incidents: OrderedDict[str, Incident] = OrderedDict()
         self._newest = 0  # the newest event that is folded
@@ -142,7 +142,7 @@ class ForPeople:
             is_room=self._is_room,
             corrects=self._corrects,
             is_awaited=self._is_awaited,
-            zone=self._zone,
+            zone=self.zone,
             now=self._clock(),
         )
         return _Known(folded, copies, addressing)

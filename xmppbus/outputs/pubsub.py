@@ -61,6 +61,11 @@ class PubSub:
     async def __aexit__(self, *exc_info: object) -> None:
         """The stream is somebody else's to close."""
 
+    def take(self, profiles: Sequence[NodeOptions]) -> None:
+        """Go by these profiles from now on: every node is looked at again before the next publish there."""
+        self._nodes.profiles = profiles
+        self._checked.clear()
+
     async def ready(self) -> None:
         """While a session is up."""
         await self._stream.ready()

@@ -100,7 +100,7 @@ class Room:
         self._audience = audience
         self._excess = excess
         self._folded = folded
-        self._zone = zone
+        self.zone = zone  # of the config that holds now
         self._clock = clock
         self._note = note
         self._flying: dict[str, set[str]] = {}  # room -> ids of messages of this output that have not come back
@@ -201,7 +201,7 @@ class Room:
 
     def wording(self, now: datetime) -> Wording:
         """What is said in rooms, for one batch."""
-        return _RoomWording(self._talk, self._zone, now, self._note, self._rooms.names)
+        return _RoomWording(self._talk, self.zone, now, self._note, self._rooms.names)
 
     def why_not(self, room: str) -> Outcome | None:
         """Why nothing can be said there now. Whatever ends it wakes the place."""

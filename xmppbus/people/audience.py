@@ -33,7 +33,7 @@ class Audience:
 
     def __init__(self, store: People, routes: Routes, clock: Clock) -> None:
         self._store = store
-        self._routes = routes
+        self.routes = routes  # of the config that holds now
         self._clock = clock
         self._persons: dict[str, Person] = {}
         self._turn = asyncio.Lock()  # each change is in memory in the order in which it is on disk
@@ -99,7 +99,7 @@ class Audience:
         """Where the config sends it, also by and by, whatever anybody has subscribed to."""
         return frozenset(
             Target(address.output, address.place or event.type)
-            for route in self._routes
+            for route in self.routes
             if route.match.matches(event)
             for addresses in (route.to, *route.escalate)
             for address in addresses

@@ -23,6 +23,11 @@ class Budget:
         self._most = most
         self._left: OrderedDict[str, _Left] = OrderedDict()
 
+    def change(self, per_minute: int) -> None:
+        """Another bound from now on; nobody has more left than that."""
+        self._most_messages = float(per_minute)
+        self._per_second = per_minute / 60
+
     def __len__(self) -> int:
         return len(self._left)
 

@@ -18,11 +18,17 @@ class Room:
     def __init__(self, most_bytes: int, used_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.used_bytes = used_bytes
-        self.most_names = min(limits.NAMES, most_bytes // 4 // limits.NAME_BYTES)
+        self.most_names = _names(most_bytes)
         self.refusal = ""
         self._measured = 0.0
         self._appended_bytes = 0
         self._pruned_to = 0
+
+    def change(self, most_bytes: int) -> None:
+        """Another bound from now on, from whichever thread; the writer measures before it accepts the next."""
+        self.most_names, self.most_bytes, self._measured = _names(most_bytes), most_bytes, 0.0
+        if self.used_bytes < most_bytes:
+            self.refusal = ""
 
     @property
     def tight(self) -> bool:
@@ -76,3 +82,8 @@ class Room:
                 return False
             ledger.prune(str([sequence]))
         return True
+
+
+def _names(most_bytes: int) -> int:
+    """How many names of pruned events are kept."""
+    return min(limits.NAMES, most_bytes // 4 // limits.NAME_BYTES)

@@ -7,6 +7,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from xmppbus import limits
@@ -28,6 +29,7 @@ from xmppbus.journal import (
 from xmppbus.route import Match
 from xmppbus.stores import opening
 from xmppbus.stores.claims import Claims
+from xmppbus.stores.figures import JournalFigures
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import (
     Append,
@@ -104,6 +106,7 @@ class SqliteJournal:
                 room=self._room,
                 moment=self._moment,
                 committed=self._committed,
+                figures=self._claims.figures,
             )
             self._pruner = Pruner(self._reader, self._writer, self._room, opened.counts, self._claims.schedule)
             self.people = SqlitePeople(self._writer, self._reader, self._claims, opened.counts)
@@ -120,10 +123,20 @@ class SqliteJournal:
         self._claims.close()
         self._lock.release()
 
+    def keep(self, *, days: float, most_bytes: int) -> None:
+        """Other bounds from now on."""
+        self.keep_days, self.most_bytes = days, most_bytes
+        self._room.change(most_bytes)
+
     @property
     def failed(self) -> asyncio.Future[None]:
         """Raises `JournalFailed` once the disk has failed: from then on the journal answers nothing else."""
         return self._writer.failed
+
+    @property
+    def figures(self) -> JournalFigures:
+        """What it has counted of its own work."""
+        return self._claims.figures
 
     def _moment(self) -> int:
         return milliseconds(self._clock())
@@ -182,7 +195,7 @@ class SqliteJournal:
         if settlement.has_work:
             await self._writer.submit(settlement)
         else:
-            self._claims.settled(settlement, (0, 0))
+            self._claims.settled(settlement, (0, 0), 0)
             self._claims.changed()
 
     async def settle_many(self, settled: Sequence[tuple[Run, Sequence[Settled], Stop | None]]) -> None:
@@ -194,7 +207,7 @@ class SqliteJournal:
                 if settlement.has_work:
                     found.add(settlement)
                 else:
-                    self._claims.settled(settlement, (0, 0))
+                    self._claims.settled(settlement, (0, 0), 0)
         if found.each:
             await self._writer.submit(found)
         elif settled:
@@ -346,9 +359,10 @@ class SqliteJournal:
     def _committed(self, effects: Effects, done: Iterable[Done]) -> None:
         self._claims.committed(effects)
         self._newest = max(self._newest, effects.newest)
+        settled = partial(self._claims.settled, moment=self._moment())
         for operation, result in done:
             if isinstance(operation, Settlement):
-                self._claims.settled(operation, result)
+                settled(operation, result)
             elif isinstance(operation, Settlements):
-                operation.tell(self._claims.settled, result)
+                operation.tell(settled, result)
         self._claims.changed()

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +46,32 @@ class Route(NamedTuple):
     scope: str
 
 
+class Table(NamedTuple):
+    """What is served: by path; by what is before and behind a variable; and that variable's name."""
+
+    paths: dict[str, dict[str, Route]]
+    around: dict[tuple[str, str], dict[str, Route]]
+    names: dict[tuple[str, str], str]
+
+    def without(self, gone: Container[tuple[str, str]]) -> Table:
+        """A copy that lacks each `(method, path)` of `gone`, as `served` lists them."""
+
+        def left(path: str, methods: dict[str, Route]) -> dict[str, Route]:
+            return {method: route for method, route in methods.items() if (method, path) not in gone}
+
+        paths = {path: left(path, methods) for path, methods in self.paths.items()}
+        around = {each: left(self.path(each), methods) for each, methods in self.around.items()}
+        return Table(
+            {path: methods for path, methods in paths.items() if methods},
+            {each: methods for each, methods in around.items() if methods},
+            dict(self.names),
+        )
+
+    def path(self, parts: tuple[str, str]) -> str:
+        """As `Web.route` was given it."""
+        return f"{parts[0]}{{{self.names[parts]}}}{parts[1]}"
+
+
 class Web:
     """`route` what is served, then enter it: the listener is open until it is left.
 
@@ -65,9 +91,7 @@ class Web:
         self._options = options
         self._tls = _tls(options)
         self._health = house_health
-        self._paths: dict[str, dict[str, Route]] = {}
-        self._around: dict[tuple[str, str], dict[str, Route]] = {}  # by what is before and behind a variable
-        self._names: dict[tuple[str, str], str] = {}
+        self.table = Table({}, {}, {})  # replaced as a whole by a new config
         self._connections = Connections()
         self._guard = Guard(self._tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
         self._manager: web.Server | None = None
@@ -86,21 +110,39 @@ class Web:
         before, brace, rest = path.partition("{")
         if brace:
             name, _, behind = rest.partition("}")
-            self._names[before, behind] = name
-            methods = self._around.setdefault((before, behind), {})
+            self.table.names[before, behind] = name
+            methods = self.table.around.setdefault((before, behind), {})
         else:
-            methods = self._paths.setdefault(path, {})
+            methods = self.table.paths.setdefault(path, {})
         if method in methods:
             raise ValueError(f"{method} {path} is served already")
         methods[method] = Route(handler, scope)
 
     def served(self) -> list[tuple[str, str]]:
         """Every `(method, path)`, as `route` was given them."""
-        around = {
-            f"{before}{{{self._names[before, behind]}}}{behind}": methods
-            for (before, behind), methods in self._around.items()
-        }
-        return sorted((method, path) for path, methods in {**self._paths, **around}.items() for method in methods)
+        around = {self.table.path(parts): methods for parts, methods in self.table.around.items()}
+        return sorted((method, path) for path, methods in {**self.table.paths, **around}.items() for method in methods)
+
+    def prepare(self, options: HttpOptions) -> Callable[[], None]:
+        """What lets in by these options from the next request on: tokens, rate, and for new connections the
+        certificate. Raises `ConfigInvalid`, and then nothing has changed; the address is not looked at.
+        """
+        tokens = Tokens(Path(options.tokens_file)) if options.tokens_file else None
+        guard = Guard(tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
+        _tls(options)  # that it can be used; a connection that is open keeps the one that it began with
+        is_same = (options.tokens_file, options.requests_per_second) == (
+            self._options.tokens_file,
+            self._options.requests_per_second,
+        )
+
+        def take() -> None:
+            self._options = options
+            if not is_same:
+                self._tokens, self._guard = tokens, guard
+            if self._tls and options.certificate_file:
+                self._tls.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
+
+        return take
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -183,7 +225,7 @@ class Web:
 
     async def _answer(self, request: Request) -> Answer | web.StreamResponse:
         try:
-            methods = self._paths.get(request.raw_path) or self._find(request)
+            methods = self.table.paths.get(request.raw_path) or self._find(request)
             route = methods.get(request.method) or methods["GET" if request.method == "HEAD" else ""]
         except KeyError:
             return _method_not_allowed(request.method, methods)
@@ -206,15 +248,15 @@ class Web:
         if not target.startswith("/"):
             target = request.rel_url.raw_path_qs  # absolute form (RFC 9112 §3.2.2)
         path, _, request.query_text = target.partition("#")[0].partition("?")
-        methods = self._paths.get(path)
+        methods = self.table.paths.get(path)
         if methods:
             return methods
         parent, slash, variable = path.rpartition("/")
-        methods = self._around.get((parent + slash, ""))
+        methods = self.table.around.get((parent + slash, ""))
         if not methods:
             behind = slash + variable
             parent, slash, variable = parent.rpartition("/")
-            methods = self._around.get((parent + slash, behind))
+            methods = self.table.around.get((parent + slash, behind))
         if not methods or not variable:
             raise Refused(Code.NOT_FOUND, "nothing is served on this path; see docs/reference/http.md")
         try:

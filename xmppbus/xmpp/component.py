@@ -98,6 +98,7 @@ class Stream:
         self._attempts = 0
         self._sessions = 0
         self._up = asyncio.Event()
+        self._changed = asyncio.Event()  # the secret
         self._connection: Connection | None = None
         self._split: SplitCheck | None = None
         self._task: asyncio.Task[None] | None = None
@@ -115,6 +116,12 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    def take_secret(self, secret: str) -> None:
+        """Log in with this one from now on; without a session at once."""
+        if secret != self._address.secret:
+            self._address = self._address._replace(secret=secret)
+            self._changed.set()
 
     async def ready(self) -> None:
         """Return when there is a session."""
@@ -170,7 +177,10 @@ class Stream:
                     log.exception("%s: the stream failed", self._address.jid)
                     ended, was_good = self._end_session(Ended("bug", f"{type(error).__name__}: {error}")), False
                 failures = 1 if was_good or was_away != (ended.condition == "unreachable") else failures + 1
-                await asyncio.sleep(self._pause(ended.condition, failures))
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause(ended.condition, failures)):
+                        await self._changed.wait()
         finally:
             self._enter(State.CLOSED, "")
 

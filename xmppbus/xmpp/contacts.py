@@ -123,6 +123,10 @@ class Contacts:
             self._greeting.cancel()
         self._greeting = asyncio.create_task(self._greet(), name="greeting")
 
+    def changed(self) -> None:
+        """What goes along with our presence is another now: everybody who sees it is told."""
+        self._changed.set()
+
     def said(self, text: str, show: str = "") -> None:
         """Our status text from now on; it goes out at once, or when `limits.STATUS_SECONDS` are over."""
         if (text, show) != self._status:

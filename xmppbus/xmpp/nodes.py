@@ -101,7 +101,7 @@ class Nodes:
 
     def __init__(self, stream: Asker, profiles: Sequence[NodeOptions]) -> None:
         self._stream = stream
-        self._profiles = profiles
+        self.profiles = profiles  # of the config that holds now
         self._negotiated = False
         self._offered: set[str] = set()  # fields of the service's default form
         self._most_items = ""  # the most that the service's form tells
@@ -117,7 +117,7 @@ class Nodes:
         """
         if not self._negotiated:
             await self._negotiate()
-        profile = profile_of(self._profiles, event_type)
+        profile = profile_of(self.profiles, event_type)
         wanted = fields_of(profile)
         made = await self._make_missing(node, wanted)
         found = await self._read_back(node, wanted)
@@ -223,7 +223,7 @@ class Nodes:
 
     async def compare(self, node: str, event_type: str) -> Sequence[Difference]:
         """How a node that is there differs from its profile, without touching it."""
-        await self._read_back(node, fields_of(profile_of(self._profiles, event_type)))
+        await self._read_back(node, fields_of(profile_of(self.profiles, event_type)))
         return self.differences.get(node, ())
 
     async def _read_back(self, node: str, wanted: dict[str, str]) -> dict[str, str] | None:

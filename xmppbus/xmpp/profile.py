@@ -84,6 +84,10 @@ class Profile:
         self.features = set(OWN)
         self._clock = clock
 
+    def show(self, title: str, avatar: Avatar) -> None:
+        """What it is called, and looks like, from now on."""
+        self.title, self.avatar = one_line(title), avatar
+
     @property
     def version(self) -> str:
         """The hash over identity and features (XEP-0115 §5.1): clients ask once for each."""

@@ -75,17 +75,15 @@ class Rooms:
         self._reflections = Reflections(limits.ROOM_UNREFLECTED)
         self.names = Names(limits.LAST_MESSAGES)
         turns = asyncio.Semaphore(limits.ROOM_JOINS_AT_ONCE)
-        self._shared = Shared(stream, talk, tuple(owners), turns, dice, Crowd(), self._changed)
+        self._owners = list(owners)
+        self._shared = Shared(stream, talk, self._owners, turns, dice, Crowd(), self._changed)
         self.invitations = Invitations(talk, self, is_owner)
-        for room in options.rooms:
-            self._want(Wanted(bare_jid(room.jid), room.nick or self._nick, "config", "", room.password_file or ""))
-        for jid in named:
-            self._want(Wanted(bare_jid(jid), self._nick, "route"))
+        for wanted in self._by_config(options, named):
+            self._want(wanted)
 
     async def __aenter__(self) -> Self:
-        for person in self._audience.persons():
-            if person.joined is not None:
-                self._want(Wanted(person.jid, person.joined.nick or self._nick, "asked", person.joined.password))
+        for wanted in self._asked():
+            self._want(wanted)
         hooks = self._stream.hooks
         hooks.begun.append(self._begun)
         hooks.presences.append(self._presence)
@@ -107,6 +105,35 @@ class Rooms:
         hooks.presences.remove(self._presence)
         hooks.begun.remove(self._begun)
         self._reflections.lose()
+
+    def _by_config(self, options: BotOptions, named: Iterable[str]) -> list[Wanted]:
+        rooms = [
+            Wanted(bare_jid(room.jid), room.nick or self._nick, "config", "", room.password_file or "")
+            for room in options.rooms
+        ]
+        return [*rooms, *(Wanted(bare_jid(jid), self._nick, "route") for jid in named)]
+
+    def _asked(self) -> list[Wanted]:
+        return [
+            Wanted(person.jid, person.joined.nick or self._nick, "asked", person.joined.password)
+            for person in self._audience.persons()
+            if person.joined is not None
+        ]
+
+    async def take(self, options: BotOptions, *, named: Iterable[str], owners: Iterable[str]) -> None:
+        """Be in the rooms of these options from now on: leave and join what is another. Nothing else is touched."""
+        self._owners[:] = owners
+        wanted: dict[str, Wanted] = {}
+        for each in (*self._by_config(options, named), *self._asked()):
+            wanted.setdefault(each.jid, each)
+        for jid, room in list(self._rooms.items()):
+            if wanted.get(jid) != room.wanted:
+                await self._drop(jid)
+        for jid, each in wanted.items():
+            if jid not in self._rooms:
+                self._want(each)
+                if self._is_open:
+                    self._start(jid)
 
     def _want(self, wanted: Wanted) -> Occupancy:
         """The first who wants it says how."""

@@ -215,6 +215,11 @@ class Talk:
         most once in `limits.STATUS_SECONDS`."""
         self._contacts.said(text, show)
 
+    def take(self, options: BotOptions) -> None:
+        """Be called and look like these options say from now on; contacts are told."""
+        self.profile.show(options.title, load_avatar(options.avatar_file))
+        self._contacts.changed()
+
     def presence_of(self, jid: str) -> Presence:
         """How a bare JID is; `unknown` where it does not let us see it, or was not heard of yet."""
         return self._contacts.presence_of(jid)
