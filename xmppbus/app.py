@@ -119,6 +119,7 @@ async def live(
             house.notices.append(NO_SERVER)
         if options.bot:
             stack.enter_context(speaking(options.bot.language))
+        stack.push_async_callback(house.drawing.close)
         open_chat_plane(house, journal.people, affiliations_of(options.bot))
         _build(house)
 

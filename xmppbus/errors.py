@@ -115,6 +115,7 @@ class Code(enum.StrEnum):
     FAILED = "journal-failed"
     NO_DAEMON = "no-daemon"
     NOT_CONFIGURED = "not-configured"
+    NO_PICTURE = "no-picture"
 
 
 class Exit:
@@ -156,6 +157,7 @@ ANSWERS: dict[Code, Answer] = {
     Code.FAILED: Answer(503, Exit.TRY_AGAIN, "internal-server-error"),
     Code.NO_DAEMON: Answer(503, Exit.UNAVAILABLE, "service-unavailable"),
     Code.NOT_CONFIGURED: Answer(501, Exit.UNAVAILABLE, "feature-not-implemented"),
+    Code.NO_PICTURE: Answer(503, Exit.TRY_AGAIN, "internal-server-error"),
 }
 
 

@@ -23,6 +23,7 @@ from xmppbus.people.audience import Audience
 from xmppbus.people.budget import Budget
 from xmppbus.people.shown import Known, known_of
 from xmppbus.people.store import People
+from xmppbus.plots.drawing import Drawing
 from xmppbus.plugins import Registry
 from xmppbus.route import Routes
 from xmppbus.web import Web
@@ -49,6 +50,7 @@ class House:
     rooms: Rooms | None = None  # those that it is in
     budget: Budget | None = None  # of messages to each of them
     ticks: Callable[[], float] = time.monotonic  # a clock that nobody sets, in seconds
+    drawing: Drawing = field(default_factory=Drawing)  # charts as pictures
     outputs: dict[str, Output] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`

@@ -522,6 +522,76 @@ The shortest and the longest window of a panel: below it nothing is seen, ten ye
 # --- the config -----------------------------------------------------------------------------------------------------
 
 CONFIG_BYTES = 256 * KIB
+BOARD_BUCKETS = 120
+BOARD_POINTS = 240
+BOARD_SERIES = 12
+BOARD_KEYS = 200
+BOARD_FEED_EVENTS = 60
+BOARD_TEXT_CHARACTERS = 300
+"""What a panel holds, here and in the browser, however much happens in its window: parts of the window in which events
+are counted, points of a line and lines of a chart, rows and lamps (more do not fit on a screen; those that were silent
+for longest go), lines of a feed, and characters of any text of an event."""
+
+BOARD_READ_EVENTS = 500_000
+BOARD_LOOK_BACK_EVENTS = 4_000
+BOARD_READ_SLICE = 500
+"""Entries of the journal that are looked at to fill a panel, some seconds of work in slices; a panel whose window has
+more says from when on it counts. Those that want the newest only look back so far first, and sixteen times as far where
+that was not enough. Entries read at once."""
+
+BOARD_FRESH_SECONDS = 1.0
+BOARD_KEPT_SECONDS = 600.0
+"""A board's values are computed anew at most so often, however many screens reload, from what came since; they are kept
+for so long after somebody has asked for them, and then read from the journal again."""
+
+# --- plots ----------------------------------------------------------------------------------------------------------
+
+PLOT_POINTS = 400
+PLOT_SERIES = 8
+PLOT_DOTS = 60
+"""Points of one curve, beyond which neighbours are drawn together: a picture has some two pixels for each. Curves of
+one chart, as many as there are colours that can be told apart. Points that are still drawn as dots."""
+
+PLOT_EVENTS = 500_000
+PLOT_SERIES_SEEN = 1_000
+PLOT_SLICE_EVENTS = 500
+"""Values of one plot, 16 bytes each while it is made, and curves that are counted to find the greatest; entries that
+are read between two turns of everybody else."""
+
+PLOT_LEAST_PIXELS = 160
+PLOT_MOST_PIXELS = 2_400
+PLOT_UNIT_CHARACTERS = 16
+PLOT_TITLE_CHARACTERS = 120
+"""A picture's width and height: less can't be read, more is 50 MB while it is drawn. What stands behind each number
+of an axis, and above all of it in one line."""
+
+DRAW_SECONDS = 20.0
+DRAWINGS_WAITING = 8
+DRAWING_BYTES = 16 * MIB
+DRAWING_IDLE_SECONDS = 60.0
+"""How long one picture may take, V8's start included (one second here); how many wait for their turn, each some tenths
+of a second; a picture's size; after how long without one the process that draws is ended, and its 200 MB are free."""
+
+# --- the board in a terminal ----------------------------------------------------------------------------------------
+
+WATCH_BACK = 200
+WATCH_LINES = 1_000
+WATCH_LINE_CHARACTERS = 500
+WATCH_INCIDENTS = 100
+"""`xmppbus watch`: how far back it begins (a large screen shows a hundred lines), the lines of each severity that it
+keeps, a line's characters, and incidents. Together some 5 MiB however long it runs."""
+
+WATCH_INTERVALS = 60
+WATCH_INTERVAL_SECONDS = 10
+"""Its rate: as many columns as fit beside the rest of 80, together ten minutes."""
+
+WATCH_STATUS_SECONDS = 3.0
+WATCH_AGAIN_SECONDS = 1.0
+WATCH_ANSWER_SECONDS = 30.0
+WATCH_DRAW_SECONDS = 0.1
+"""How often it asks how the house stands; tries a daemon that is away; waits for an answer; draws anew: nobody reads
+faster, and a storm costs ten drawings a second."""
+
 CONFIG_VALUES = 50_000
 CONFIG_DEPTH = 32
 """A config file (PyYAML reads about 300 KiB a second), values in it with aliases counted out, and their nesting: nine
