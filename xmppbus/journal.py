@@ -67,6 +67,7 @@ class Delivery(NamedTuple):
     item_id: str
     event: Event
     again: bool = False
+    accepted: int = 0  # when: milliseconds since 1970-01-01 in UTC
 
 
 class Run(NamedTuple):

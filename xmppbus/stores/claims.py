@@ -11,6 +11,7 @@ from typing import Any
 from xmppbus.journal import Delivery, Run, Settled, Stop
 from xmppbus.route import Target
 from xmppbus.stores.changes import Changes
+from xmppbus.stores.figures import JournalFigures
 from xmppbus.stores.ledger import Effects
 from xmppbus.stores.operations import Claim, Settlement
 from xmppbus.stores.places import Place, Schedule
@@ -23,6 +24,7 @@ class Claims:
     def __init__(self, places: Mapping[Target, int], waiting: Mapping[int, int]) -> None:
         self.schedule = Schedule()
         self.changes = Changes()
+        self.figures = JournalFigures()
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(secrets.randbits(48))
         self._claims: dict[int, Claim] = {}
@@ -73,13 +75,14 @@ class Claims:
         for id_, _ in effects.forgotten:
             self.schedule.forget(id_)
 
-    def settled(self, settlement: Settlement, result: Any) -> None:
-        """What was to be written is written, or (an exception) is not."""
+    def settled(self, settlement: Settlement, result: Any, moment: int) -> None:
+        """What was to be written is written, at a moment (milliseconds), or (an exception) is not."""
         claim, place = settlement.claim, settlement.claim.place
         if isinstance(result, Exception):
             claim.unsettled.update(settlement.taken)
             self._claims[claim.number] = claim
             return
+        self.figures.settled(settlement, *result, moment)
         if any(result):
             self.schedule.answered(place)
         if settlement.stop:

@@ -52,7 +52,7 @@ class Claim:
 
     number: int
     place: Place
-    unsettled: dict[int, tuple[int, int]]  # a delivery: its index in the run, and its sequence
+    unsettled: dict[int, tuple[int, int, int]]  # a delivery: its index in the run, its sequence, when it was accepted
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while it is settled in several commits
 
 
@@ -68,7 +68,9 @@ class Settlement(Operation):
     stopped: list[tuple[int, str, str, int]] = field(default_factory=list)
     onward: list[tuple[int, Target]] = field(default_factory=list)
     events: list[Routed] = field(default_factory=list)
-    taken: dict[int, tuple[int, int]] = field(default_factory=dict)  # from the claim; given back if the commit fails
+    taken: dict[int, tuple[int, int, int]] = field(
+        default_factory=dict
+    )  # from the claim; given back if the commit fails
     weight: int = 1
     future: asyncio.Future[tuple[int, int]] = field(init=False)
 

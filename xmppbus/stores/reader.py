@@ -90,7 +90,8 @@ class Reader:
         events = rows.events_in(self._one("entries", (json.dumps(sequences),))[0])
         try:
             return [
-                tuple([Delivery(id_, at, *events[at], again == 1) for _, id_, at, again, _ in run_]) for run_ in found
+                tuple([Delivery(id_, at, *events[at], again == 1, when) for _, id_, at, again, _, when in run_])
+                for run_ in found
             ]
         except KeyError as error:
             raise rows.damaged(f"sequence {error}".encode()) from error

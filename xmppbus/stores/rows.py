@@ -58,13 +58,15 @@ def item_id_of(digits: bytes) -> str:
 
 
 class Head(NamedTuple):
-    """A delivery that waits: which of the places that were asked for it is at, and the bytes of its event."""
+    """A delivery that waits: which of the places that were asked for it is at, the bytes of its event, and when (in
+    milliseconds) that was accepted."""
 
     place: int
     id: int
     sequence: int
     again: int
     size: int
+    accepted: int
 
 
 def events_in(packed: bytes | None) -> dict[int, tuple[str, Event]]:

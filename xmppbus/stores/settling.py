@@ -13,7 +13,7 @@ from xmppbus.stores.places import Place
 
 def claim_of(run: Run, place: Place) -> Claim:
     """The claim that a run stands for."""
-    unsettled = {delivery.id: (index, delivery.sequence) for index, delivery in enumerate(run.deliveries)}
+    unsettled = {each.id: (index, each.sequence, each.accepted) for index, each in enumerate(run.deliveries)}
     return Claim(run.claim, place, unsettled)
 
 
@@ -42,7 +42,7 @@ def sort_out(claim: Claim, settled: Sequence[Settled], *, last: bool, stop: Stop
         known = claim.unsettled.get(delivery)
         if known is None:
             continue
-        index, sequence = known
+        index, sequence, _ = known
         if outcome.verdict is Verdict.DELIVERED:
             # A run is the head of what waits, so nothing else waits between two neighbours of it.
             if index == expected:

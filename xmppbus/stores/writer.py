@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, Refused
 from xmppbus.stores.checkpoints import Checkpointer
+from xmppbus.stores.figures import JournalFigures
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import Append, Operation
 from xmppbus.stores.reserve import Reserve
@@ -50,6 +51,7 @@ class Writer:
         room: Room,
         moment: Callable[[], int],
         committed: Callable[[Effects, list[Done]], None],
+        figures: JournalFigures,
     ) -> None:
         self._ledger = ledger
         self._reserve = reserve
@@ -57,13 +59,13 @@ class Writer:
         self._checkpointer = Checkpointer(path, self._failed)
         self._moment = moment
         self._committed = committed
+        self._figures = figures
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._gathered: list[Operation] = []
         self._later: list[Operation] = []  # the thread's own: what the disk did not take, before all that came since
         self._closing = False
-        self._commits = 0
         self.refusal = ""  # why nothing is accepted at the moment
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._failure: JournalFailed | None = None
@@ -141,6 +143,7 @@ class Writer:
             self._tell(Effects(), [Done(operation, self._failure) for operation in batch])
             return
         try:
+            begun = time.perf_counter()
             effects, done = self._commit(batch)
         except Exception as error:  # the house is kept alive here: each caller gets its own error
             self._roll_back()
@@ -151,6 +154,8 @@ class Writer:
                 self._fail(batch, error)
         else:
             self._tell(effects, done)
+            self._figures.commit_seconds.observe(time.perf_counter() - begun)
+            self._figures.commit_operations.observe(len(batch))
             self._copy_log(batch)
 
     def _copy_log(self, batch: list[Operation]) -> None:

@@ -2,10 +2,11 @@
 -- holds bare): each row fetched singly would let go of the interpreter's lock once more.
 
 -- name: heads
-SELECT '[' || coalesce(group_concat('[' || key || ',' || id || ',' || sequence || ',' || again || ',' || size || ']'), '')
+SELECT '[' || coalesce(group_concat('[' || key || ',' || id || ',' || sequence || ',' || again || ',' || size || ','
+    || accepted || ']'), '')
     || ']'
 FROM (
-    SELECT each.key, delivery.id, delivery.sequence, delivery.again, length(entry.event) AS size
+    SELECT each.key, delivery.id, delivery.sequence, delivery.again, length(entry.event) AS size, entry.accepted
     FROM json_each(:places) AS each
     CROSS JOIN delivery ON delivery.id IN (
         SELECT id FROM delivery AS waiting WHERE waiting.place = each.value AND waiting.state = 0
