@@ -149,3 +149,15 @@ def test_every_limit_has_a_name_of_its_own() -> None:
     """A second one of the same name would silently take the first one's place."""
     names = re.findall(r"^([A-Z_0-9]+) = ", (ROOT / "xmppbus/limits.py").read_text(), re.MULTILINE)
     assert len(names) == len(set(names))
+
+
+def test_every_test_that_the_docs_lean_on_is_there() -> None:
+    """A promise that names its proof must not outlive it."""
+    tests = {path: path.read_text() for path in ROOT.glob("tests/**/*.py")}
+    defined = set(re.findall(r"def (test_\w+)", "\n".join(tests.values())))
+    files = {str(path.relative_to(ROOT)) for path in tests}
+    missing = []
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        named = re.findall(r"`(tests/[\w/]+\.py|test_\w+(?!\.py))`", page.read_text())
+        missing += [f"{page.name}: {each}" for each in named if each not in files | defined]
+    assert not missing

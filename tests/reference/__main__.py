@@ -1,12 +1,13 @@
 """Write every generated page."""
 
-from tests.reference import bot_page, catalogue_page, commands_page, config_page
+from tests.reference import bot_page, catalogue_page, commands_page, config_page, errors_page
 from tests.reference.pages import REFERENCE, ROOT
 
 PAGES = {
     REFERENCE / "bot.md": bot_page.page,
     REFERENCE / "commands.md": commands_page.page,
     REFERENCE / "config.md": config_page.page,
+    REFERENCE / "errors.md": errors_page.page,
     catalogue_page.POT: catalogue_page.page,
 }
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import msgspec.inspect as types
 import pytest
 
-from tests.reference import bot_page, config_page
+from tests.reference import bot_page, config_page, errors_page
 from tests.reference.__main__ import PAGES
 from tests.reference.pages import REFERENCE
 from xmppbus.bot import words
 from xmppbus.bot.access import Action
 from xmppbus.bot.command import Command, Kind
 from xmppbus.config import load
+from xmppbus.errors import ANSWERS, Code
 from xmppbus.options import Options
 
 
@@ -26,6 +27,12 @@ def test_every_action_and_every_kind_of_argument_of_the_bot_is_described() -> No
     """A new one can't be forgotten."""
     assert set(bot_page.ACTIONS) == set(Action)
     assert set(bot_page.KINDS) == set(Kind)
+
+
+def test_every_refusal_and_every_exit_code_is_explained() -> None:
+    """A new one can't be forgotten."""
+    assert set(errors_page.MEANINGS) == set(ANSWERS) == set(Code)
+    assert set(errors_page.exits()) <= set(errors_page.EXITS)
 
 
 @pytest.mark.parametrize("command", bot_page.declared().values(), ids=lambda each: each.name)
