@@ -125,8 +125,8 @@ def test_comments_and_other_lines_stay_as_they_are(file: Path) -> None:
         ("web site sha256:" + "0" * 64 + " publish:#", "the hash is not sha256:"),
         ("web/site sha256:" + "0" * 64 + " publish:#", "is not a name"),
         ("website sha256:" + "0" * 63 + " publish:#", "the hash is not sha256:"),
-        ("website sha256:" + "0" * 64 + " write:#", "is not publish:PATTERN or read:PATTERN"),
-        ("website sha256:" + "0" * 64 + " publish:user..x", "is not publish:PATTERN or read:PATTERN"),
+        ("website sha256:" + "0" * 64 + " write:#", "is not publish:PATTERN, read:PATTERN or metrics"),
+        ("website sha256:" + "0" * 64 + " publish:user..x", "is not publish:PATTERN, read:PATTERN or metrics"),
         ("good sha256:" + "0" * 64 + " publish:#", "two tokens are named good"),
     ],
 )
@@ -175,3 +175,23 @@ def test_a_missing_file_is_a_config_error_that_says_how_to_make_it(file: Path) -
     """At start; later it is a warning."""
     with pytest.raises(ConfigInvalid, match="xmppbus token add"):
         Tokens(file)
+
+
+def test_a_token_for_metrics_is_for_nothing_else(file: Path) -> None:
+    """Its scope has no pattern: figures are not about types."""
+    token = add_token(file, "prometheus", ["metrics"])
+    found = Tokens(file).check(token)
+    assert found
+    assert found.words == ["metrics"]
+    assert found.may_at_all("metrics")
+    assert not found.may_at_all("read")
+    assert not found.may_at_all("publish")
+
+
+def test_who_may_read_everything_may_not_read_figures(file: Path) -> None:
+    """Scopes are written as they were given."""
+    token = add_token(file, "website", ["publish:user.#", "read:#"])
+    found = Tokens(file).check(token)
+    assert found
+    assert found.words == ["publish:user.#", "read:#"]
+    assert not found.may_at_all("metrics")

@@ -33,7 +33,7 @@ def token() -> None:
 def add(name: str, scopes: tuple[str, ...], file: str | None, config: str | None) -> Action:
     """Make a token named NAME, and print it: it is shown this once.
 
-    A SCOPE is publish:PATTERN or read:PATTERN.
+    A SCOPE is publish:PATTERN, read:PATTERN, or metrics for GET /metrics.
 
     \b
     Example:
@@ -78,11 +78,10 @@ def list_(file: str | None, config: str | None, json: bool) -> Action:
         except (OSError, ConfigInvalid) as error:
             raise Refused(Code.USAGE, str(error)) from error
         for each in found:
-            scopes = [f"{action}:{pattern}" for action, pattern in each.scopes]
             if json:
-                await desk.terminal.write(json_line({"name": each.name, "scopes": scopes}))
+                await desk.terminal.write(json_line({"name": each.name, "scopes": each.words}))
             else:
-                await desk.out(f"{each.name:<20} {' '.join(scopes)}")
+                await desk.out(f"{each.name:<20} {' '.join(each.words)}")
         return Exit.OK
 
     return action

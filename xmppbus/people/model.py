@@ -146,6 +146,14 @@ class Counted(NamedTuple):
     last: datetime
 
 
+class Tally(NamedTuple):
+    """How much the chat plane keeps."""
+
+    subscriptions: int
+    people: int  # whose settings are kept
+    incidents: dict[str, int]  # by status
+
+
 def message_id(item_id: str, jid: str, revision: int) -> str:
     """The id of a message: the same for the same message, so that whoever gets it twice can tell.
 

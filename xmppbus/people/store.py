@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from xmppbus.journal import Entry
-from xmppbus.people.model import Copy, Counted, Escalation, Incident, Message, Person, Status, Subscription
+from xmppbus.people.model import Copy, Counted, Escalation, Incident, Message, Person, Status, Subscription, Tally
 from xmppbus.route import Match, Target
 
 
@@ -34,6 +34,9 @@ class People(Protocol):
 
     async def forget_person(self, jid: str) -> None:
         """Forget it."""
+
+    async def tally(self) -> Tally:
+        """How much there is of all this."""
 
     # --- incidents, and who has which message about them ---
 

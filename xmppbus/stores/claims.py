@@ -82,8 +82,9 @@ class Claims:
             claim.unsettled.update(settlement.taken)
             self._claims[claim.number] = claim
             return
-        self.figures.settled(settlement, *result, moment)
-        if any(result):
+        delivered, dead = result
+        self.figures.settled(settlement, delivered, dead, moment)
+        if delivered or dead:
             self.schedule.answered(place)
         if settlement.stop:
             self.schedule.stop(place, settlement.stop, self._loop.time())

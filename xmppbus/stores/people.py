@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from xmppbus import limits
 from xmppbus.journal import Entry
-from xmppbus.people.model import Copy, Counted, Escalation, Incident, Message, Person, Status, Subscription
+from xmppbus.people.model import Copy, Counted, Escalation, Incident, Message, Person, Status, Subscription, Tally
 from xmppbus.route import Match, Target
 from xmppbus.stores import people_reading as reading
 from xmppbus.stores import people_writing as writing
@@ -87,6 +87,10 @@ class SqlitePeople:
     async def forget_person(self, jid: str) -> None:
         """Forget it."""
         await self._change(partial(writing.forget_person, jid=jid))
+
+    async def tally(self) -> Tally:
+        """How much there is of all this."""
+        return await self._reader.look(reading.tally)
 
     # --- incidents, and who has which message about them --------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import msgspec
 from xmppbus import limits
 from xmppbus.event import Event
 from xmppbus.journal import Entry
-from xmppbus.people.model import Copy, Escalation, Incident, Message, Person, Status, Subscription
+from xmppbus.people.model import Copy, Escalation, Incident, Message, Person, Status, Subscription, Tally
 from xmppbus.route import Match
 from xmppbus.stores import rows
 from xmppbus.stores.people_writing import SQL, id_bytes
@@ -39,6 +39,12 @@ def subscriptions(connection: sqlite3.Connection) -> list[Subscription]:
 def persons(connection: sqlite3.Connection) -> list[Person]:
     """All."""
     return _json(connection, "persons", (), list[Person])
+
+
+def tally(connection: sqlite3.Connection) -> Tally:
+    """How much there is."""
+    subscriptions, people, incidents = connection.execute(SQL["people_tally"]).fetchone()
+    return Tally(subscriptions, people, json.loads(incidents))
 
 
 def incident(connection: sqlite3.Connection, key: str) -> Incident | None:

@@ -12,6 +12,8 @@ from xmppbus.listening import is_loopback
 from xmppbus.web.request import Request
 from xmppbus.web.tokens import Token, Tokens
 
+COOKIE = "xmppbus"
+
 
 class Rate:
     """At most so many requests a second from each address, with a burst of one second's worth."""
@@ -44,7 +46,7 @@ class Guard:
         self._known_hosts: set[str] = set()
 
     def check(self, request: Request, action: str) -> None:
-        """Let it in for an action (`publish`, `read`, or empty for what everybody may)."""
+        """Let it in for an action (`publish`, `read`, `metrics`, or empty for what everybody may)."""
         if self._rate:
             self._rate.check(request.connection.address)
         if self._tokens is None:
@@ -74,15 +76,60 @@ class Guard:
                 Code.FORBIDDEN, "a web page of another site may not use this listener; see docs/reference/http.md"
             )
 
+    def token_of(self, request: Request) -> Token | None:
+        """Whose request it is, whatever they want; None for nobody, and where nobody needs a token."""
+        return self._tokens and self._tokens.check(_presented(request))
+
+    def known(self, presented: str) -> Token | None:
+        """Whose token that is."""
+        return self._tokens and self._tokens.check(presented)
+
+    def holds(self, token: Token) -> bool:
+        """Whether a token that came in once still would."""
+        return self._tokens is not None and self._tokens.holds(token)
+
     def _check_token(self, request: Request, tokens: Tokens, action: str) -> Token:
-        scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
-        token = tokens.check(presented.strip()) if scheme.lower() == "bearer" else None
+        presented = _presented(request)
+        token = tokens.check(presented)
         if token is None:
             why = "this token is not known" if presented else "a token is needed: Authorization: Bearer TOKEN"
             raise Refused(Code.UNAUTHORIZED, why)
         if not token.may_at_all(action):
-            raise Refused(Code.FORBIDDEN, f"this token has no scope to {action}")
+            raise Refused(Code.FORBIDDEN, f"this token has no scope {action}")
         return token
+
+
+def _presented(request: Request) -> str:
+    """The token of a request: in its header, or in the cookie that `POST /v1/session` has set."""
+    scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        return presented.strip() if scheme.lower() == "bearer" else ""
+    return cookie_of(request) if is_same_origin(request) else ""
+
+
+def cookie_of(request: Request) -> str:
+    """The session cookie's value (RFC 6265 §4.2.1), whoever sent it."""
+    for pair in request.headers.get("Cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+def is_same_origin(request: Request) -> bool:
+    """Whether a page of our own asks, or nobody's page does.
+
+    A browser sends our cookie with what the pages of others make it ask, so it counts only then. `Sec-Fetch-Site` and
+    `Origin` say it; a browser that sends neither does so only with GET and HEAD, which change nothing.
+    """
+    headers = request.headers
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    reads = request.method in ("GET", "HEAD")
+    if site is not None and site != "same-origin" and not (site == "none" and reads):
+        return False
+    if origin is not None:
+        return origin.partition("://")[2].lower() == headers.get("Host", "").lower() != ""
+    return site is not None or reads
 
 
 def urlsplit_host(origin: str) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -79,20 +81,21 @@ class Web:
     listener is not on loopback, a bad tokens file or certificate.
     """
 
-    def __init__(self, options: HttpOptions, house_health: Health) -> None:
-        self._host, self._port = _address(options)
+    def __init__(self, options: HttpOptions, house_health: Health, given: socket.socket | None = None) -> None:
+        """`given` is a socket that listens already (systemd's); then `options.listen` is not looked at."""
+        self._given = given
+        if given:
+            self._host, self._port = str(given.getsockname()[0]), 0
+        else:
+            self._host, self._port = _address(options)
         self._tokens = Tokens(Path(options.tokens_file)) if options.tokens_file else None
-        if self._tokens is None and not is_loopback(self._host):
-            raise ConfigInvalid(
-                f"http.listen: {options.listen} can be reached from other machines, so tokens are needed: make one "
-                "with `xmppbus token add NAME publish:PATTERN` and name the file in http.tokens_file, or listen on "
-                "127.0.0.1"
-            )
+        _check_tokens(self._host, self._tokens)
         self._options = options
         self._tls = _tls(options)
         self._health = house_health
         self.table = Table({}, {}, {})  # replaced as a whole by a new config
         self._connections = Connections()
+        self.answers: Counter[int] = Counter()  # by status
         self._guard = Guard(self._tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
         self._manager: web.Server | None = None
         self._server: asyncio.Server | None = None
@@ -105,7 +108,7 @@ class Web:
         """Serve a method on a path, before the listener opens. Its last segment, or the one before, may be a
         `{variable}`, which takes any text; a slash in it is sent as %2F.
 
-        `scope` is the action that a request's token needs (`publish` or `read`); empty lets everybody in.
+        `scope` is the action that a request's token needs (`publish`, `read` or `metrics`); empty lets everybody in.
         """
         before, brace, rest = path.partition("{")
         if brace:
@@ -128,6 +131,7 @@ class Web:
         certificate. Raises `ConfigInvalid`, and then nothing has changed; the address is not looked at.
         """
         tokens = Tokens(Path(options.tokens_file)) if options.tokens_file else None
+        _check_tokens(self._host, tokens)
         guard = Guard(tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
         _tls(options)  # that it can be used; a connection that is open keeps the one that it began with
         is_same = (options.tokens_file, options.requests_per_second) == (
@@ -145,6 +149,21 @@ class Web:
         return take
 
     # --- life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def guard(self) -> Guard:
+        """Who may come in."""
+        return self._guard
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether whoever comes needs one."""
+        return self._tokens is not None
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it speaks TLS itself."""
+        return self._tls is not None
 
     @property
     def address(self) -> str:
@@ -176,8 +195,7 @@ class Web:
         try:
             self._server = await loop.create_server(
                 lambda: Connection(self._connections, manager, loop),
-                self._host or None,
-                self._port,
+                **self._where(),
                 ssl=self._tls,
                 ssl_handshake_timeout=limits.HTTP_HEADER_SECONDS if self._tls else None,
                 backlog=limits.CONNECTIONS_WAITING,
@@ -189,6 +207,9 @@ class Web:
         if self._tokens and self._tokens.warning:
             log.warning("%s", self._tokens.warning)
         return self
+
+    def _where(self) -> dict[str, Any]:
+        return {"sock": self._given.dup()} if self._given else {"host": self._host or None, "port": self._port}
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -219,6 +240,7 @@ class Web:
         finally:
             whole = content.is_eof()
             connection.handled(whole=whole)
+        self.answers[answer.status] += 1
         if not whole and isinstance(answer, Answer):
             answer.keep_alive = False
         return answer
@@ -293,6 +315,14 @@ def _address(options: HttpOptions) -> tuple[str, int]:
         return listen_address(options.listen)
     except ValueError as error:
         raise ConfigInvalid(f"http.listen {error}") from error
+
+
+def _check_tokens(host: str, tokens: Tokens | None) -> None:
+    if tokens is None and not is_loopback(host):
+        raise ConfigInvalid(
+            f"http.listen: {host} can be reached from other machines, so tokens are needed: make one with `xmppbus "
+            "token add NAME publish:PATTERN` and name the file in http.tokens_file, or listen on 127.0.0.1"
+        )
 
 
 def _tls(options: HttpOptions) -> ssl.SSLContext | None:

@@ -29,14 +29,17 @@ from xmppbus.errors import ConfigInvalid
 from xmppbus.route import topic_matches
 
 ACTIONS = ("publish", "read")
+METRICS = "metrics"
+"""The scope that has no pattern: figures are not about types, and show nobody's data (docs/adr/0012)."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
-_SCOPE = re.compile(rf"(?:{'|'.join(ACTIONS)}):(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*")
+_SCOPE = re.compile(rf"{METRICS}|(?:{'|'.join(ACTIONS)}):(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*")
 _LOOK_SECONDS = 1.0
 
 
 class Token(NamedTuple):
-    """What is known of a token. `scopes` are `(action, pattern)` pairs."""
+    """What is known of a token. `scopes` are `(action, pattern)` pairs; the pattern of `metrics` is empty."""
 
     name: str
     digest: bytes
@@ -45,6 +48,11 @@ class Token(NamedTuple):
     def may(self, action: str, event_type: str) -> bool:
         """Whether it may do this with events of this type."""
         return any(each == action and topic_matches(pattern, event_type) for each, pattern in self.scopes)
+
+    @property
+    def words(self) -> list[str]:
+        """Its scopes as they are written."""
+        return [f"{action}:{pattern}" if pattern else action for action, pattern in self.scopes]
 
     def may_at_all(self, action: str) -> bool:
         """Whether it may do this with any type."""
@@ -77,6 +85,11 @@ class Tokens:
         # An unknown name is compared as well, so that time tells nothing about names either.
         same = hmac.compare_digest(digest, known.digest)
         return known if same and known is not _NOBODY else None
+
+    def holds(self, token: Token) -> bool:
+        """Whether a token is still in the file, with the same scopes."""
+        self._look()
+        return self._by_name.get(token.name) == token
 
     @property
     def warning(self) -> str:
@@ -146,7 +159,7 @@ def _problem(words: Sequence[str], found: dict[str, Token]) -> str:
         (words[0] in found, f"two tokens are named {words[0]}"),
         (not _HASH.fullmatch(words[1]), "the hash is not sha256: and 64 hexadecimal digits"),
         (len(found) >= limits.TOKENS, f"more than {limits.TOKENS} tokens"),
-        (strange is not None, f"{strange!r} is not publish:PATTERN or read:PATTERN, such as publish:user.#"),
+        (strange is not None, f"{strange!r} is not publish:PATTERN, read:PATTERN or metrics, such as publish:user.#"),
     )
     return next((text for wrong, text in problems if wrong), "")
 

@@ -18,6 +18,10 @@ DELETE FROM subscription WHERE id IN (SELECT value FROM json_each(?));
 -- name: persons
 SELECT '[' || coalesce(group_concat(person), '') || ']' FROM person;
 
+-- name: people_tally
+SELECT (SELECT count(*) FROM subscription), (SELECT count(*) FROM person),
+    (SELECT json_group_object(status, times) FROM (SELECT status, count(*) AS times FROM incident GROUP BY status));
+
 -- name: person_room
 SELECT (SELECT count(*) FROM person), EXISTS (SELECT 1 FROM person WHERE jid = ?);
 
