@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,16 @@ from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
 
 
+class Reload(Protocol):
+    """Takes a new config; see `xmppbus.running.reloading`."""
+
+    async def __call__(self) -> Any:
+        """What came of it. Raises `ConfigInvalid`: the old one holds."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Which file holds, since when, and what of it waits for a restart."""
+
+
 @dataclass
 class House:
     """The parts, for those who live in it. `xmpp` is None on a local bus, `web` is None where HTTP is switched off."""
@@ -54,6 +65,8 @@ class House:
     outputs: dict[str, Output] = field(default_factory=dict)
     inputs: dict[str, Input] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # plain words for `serve` and `status`
+    listening: Mapping[str, socket.socket] = field(default_factory=dict)  # opened by systemd for us: `unix`, `http`
+    reload: Reload | None = None  # takes a new config
     on_reload: list[Callable[[], None]] = field(default_factory=list)  # called, in order, once a new config holds
 
     @property
@@ -93,6 +106,7 @@ class House:
             "state": self._state(journal.accepting, waiting),
             "since": self.started.isoformat(),
             "notices": list(self.notices),
+            "config": dict(self.reload.status()) if self.reload else None,
             "xmpp": dict(self.xmpp.status()) if self.xmpp else None,
             "encryption": self.talk.encryption.status() if self.talk and self.talk.encryption else None,
             "inputs": {name: dict(each.status()) for name, each in self.inputs.items()},

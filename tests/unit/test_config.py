@@ -332,7 +332,7 @@ class TestRoutes:
         """The same analyzer may stand on a route twice."""
         text = "routes: [{name: a, via: [throttle, {throttle: {seconds: 2}}, {throttle: }], to: [lamp]}]\n"
         config = load(write(text), {})
-        assert [config.via_options("a", step) for step in range(3)] == [{}, {"seconds": 2}, {}]
+        assert [config.station("a", step)[1] for step in range(3)] == [{}, {"seconds": 2}, {}]
 
     def test_a_profile_below_one_that_matches_everything_is_a_warning(self, write: Write) -> None:
         """The first match wins."""

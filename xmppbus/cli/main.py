@@ -14,9 +14,9 @@ import click
 from xmppbus.errors import Exit
 
 HOUSE_COMMANDS = (
-    *("publish", "listen", "get", "status", "show"),
+    *("publish", "listen", "get", "plot", "status", "show"),
     *("incidents", "ack", "unack", "resolve", "retract", "subscribers"),
-    *("dead", "replay"),
+    *("dead", "replay", "reload"),
 )
 """Carried out by the daemon."""
 

@@ -7,7 +7,7 @@ relative to it, and `~` is the reader's home.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,25 @@ class Config:
     document: Document = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
-    def via_options(self, route: str, step: int) -> Mapping[str, Any]:
-        """What the config gives the analyzer of this step."""
+    def station(self, route: str, step: int) -> tuple[str, Mapping[str, Any]]:
+        """The analyzer of this step, and what the config gives it."""
         found = next(each for each in self.options.routes if each.name == route)
-        return _station(found.via[step])[1]
+        return _station(found.via[step])
+
+    def problem(self, path: tuple[str | int, ...], sentence: str) -> str:
+        """`file:line:column: sentence`, for what only the house can find out."""
+        return _lines(str(self.path), [_placed(self.document, Difference(path, sentence))])[0]
+
+    def with_options(self, options: Options) -> Config:
+        """The same with other options of the same kind. Raises ConfigInvalid where they don't go together."""
+        _raise_for(str(self.path), [_placed(self.document, each) for each in broken_rules(options, self.environ)])
+        return replace(
+            self,
+            options=options,
+            routes=_routes(options),
+            journal_path=paths.journal_path(self.environ, options.journal.path),
+            socket_path=paths.socket_path(self.environ, options.socket.path),
+        )
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -46,6 +46,7 @@ class Document:
     """What stands in a file. `empty` are keys without a value: they say nothing, unlike an explicit `null`."""
 
     value: Any = None
+    text: bytes = field(default=b"", repr=False)
     values: dict[Path, Position] = field(default_factory=dict)
     keys: dict[Path, Position] = field(default_factory=dict)
     empty: set[Path] = field(default_factory=set)
@@ -69,7 +70,7 @@ _Unresolving.yaml_implicit_resolvers = {}
 
 def read(text: bytes) -> Document:
     """Read a config file. What can't be read is in `problems`; the rest is in `value`."""
-    document = Document()
+    document = Document(text=text)
     if len(text) > limits.CONFIG_BYTES:
         document.problems.append(Problem(Position(1, 1), f"the file is larger than {limits.CONFIG_BYTES} bytes"))
         return document

@@ -56,6 +56,9 @@ class UnixInput:
         self._group = group_id(self._options.group)
         self._connections: set[Connection] = set()
         self._by_user: Counter[int] = Counter()
+        self._given = house.listening.get("unix")  # systemd's: its name and its rights are not ours to change
+        if self._given:
+            self._path = Path(self._given.getsockname())
         self._listener: socket.socket | None = self._bind()
 
     async def run(self, accept: Accept) -> None:
@@ -71,7 +74,7 @@ class UnixInput:
         finally:
             server.close()
             with contextlib.suppress(OSError):
-                if os.stat(self._path).st_ino == identity:
+                if self._given is None and os.stat(self._path).st_ino == identity:
                     self._path.unlink()
             await self._leave()
 
@@ -94,6 +97,8 @@ class UnixInput:
         """Let in whom these options let in, from the next connection on. Raises `ConfigInvalid` (no such group)."""
         group = group_id(options.group)
         self._options, self._group = options, group
+        if self._given:
+            return
         with contextlib.suppress(OSError):
             os.chown(self._path, -1, -1 if group is None else group)
             self._path.chmod(_mode(options))
@@ -122,6 +127,8 @@ class UnixInput:
         return role_of(connection, self._options, self._group)
 
     def _bind(self) -> socket.socket:
+        if self._given:
+            return self._given.dup()
         path = self._path
         if len(os.fsencode(path)) > _PATH_BYTES:
             raise ConfigInvalid(f"the socket's path {path} has more than {_PATH_BYTES} bytes; set socket: path:")

@@ -36,6 +36,13 @@ class Operation:
         raise NotImplementedError
 
 
+class Beat(Operation):
+    """Nothing: its future says that the writer's thread lives."""
+
+    def write(self, ledger: Ledger) -> None:
+        """Nothing is written, so nothing is fsynced."""
+
+
 @dataclass(slots=True)
 class Append(Operation):
     """Keep events and their deliveries. The writer writes all appends of one commit together, so it has no `write`."""

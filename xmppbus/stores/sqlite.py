@@ -33,6 +33,7 @@ from xmppbus.stores.figures import JournalFigures
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import (
     Append,
+    Beat,
     Claim,
     DropDead,
     MoveCursor,
@@ -127,6 +128,10 @@ class SqliteJournal:
         """Other bounds from now on."""
         self.keep_days, self.most_bytes = days, most_bytes
         self._room.change(most_bytes)
+
+    async def beat(self) -> None:
+        """Return when the writer's thread has answered. Raises `JournalFailed`."""
+        await self._writer.submit(Beat())
 
     @property
     def failed(self) -> asyncio.Future[None]:
