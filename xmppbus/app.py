@@ -22,8 +22,8 @@ from typing import Any
 from xmppbus import limits
 from xmppbus.bot import bot
 from xmppbus.bot.access import affiliations_of
-from xmppbus.bus import Bus
 from xmppbus.config import Config, secret_of, verify
+from xmppbus.displays import open_displays
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
 from xmppbus.house import House
 from xmppbus.inputs import events, spool, unix
@@ -32,6 +32,8 @@ from xmppbus.outputs import chat_plane, escalation, pubsub
 from xmppbus.outputs.chat_plane import open_chat_plane
 from xmppbus.people.catalogue import speaking
 from xmppbus.plugins import Registry, load
+from xmppbus.running.counting import CountedBus
+from xmppbus.running.metrics import open_metrics
 from xmppbus.running.parts import Parts
 from xmppbus.running.reloading import Reloading, source_of, standing, with_own_routes
 from xmppbus.running.systemd import Notifier, listening_sockets
@@ -111,7 +113,7 @@ async def live(
         await stack.enter_async_context(_running(group, _watch(journal)))
         await stack.enter_async_context(_running(group, _prune(journal)))
 
-        bus = Bus(journal, config.routes, source=source_of(config), check_size=check_size, clock=clock)
+        bus = CountedBus(journal, config.routes, source=source_of(config), check_size=check_size, clock=clock)
         house = House(config, clock, clock(), journal, registry, bus, ticks=ticks, notices=list(config.warnings))
         house.listening = given or {}
         if options.http:
@@ -128,7 +130,10 @@ async def live(
         parts = Parts(house, group)
 
         if house.web:
+            displays = open_displays(house)
+            open_metrics(house, house.web, bus.figures, displays.status)
             await stack.enter_async_context(house.web)
+            await stack.enter_async_context(displays)
         if house.xmpp:
             await stack.enter_async_context(house.xmpp)
         if house.talk and house.audience and house.rooms:

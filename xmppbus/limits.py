@@ -323,6 +323,46 @@ HTTP_ADDRESSES = 65_536
 """Connections of the HTTP listener: open from one address, open in all, kept by the kernel while the loop is busy;
 addresses whose rate of requests is remembered, about 100 bytes each."""
 
+STATUS_KEPT_SECONDS = 1.0
+"""How old the answer of GET /v1/status may be: a thousand pages that ask every few seconds cost one look a second."""
+
+STREAMS = 2_048
+STREAM_QUEUE_EVENTS = 2_000
+STREAM_QUEUE_BYTES = 8 * MIB
+STREAM_UNREAD_BYTES = 64 * KIB
+STREAM_WRITE_BYTES = 64 * KIB
+STREAM_SOCKET_BYTES = 128 * KIB
+"""Displays that look on: half of the connections are left to others. The newest events, which are the queue of every
+client and are kept once for all of them. What waits in this process for one that does not read, and what is written to
+it in one go; what the kernel may keep for it, which would else be megabytes."""
+
+STREAM_TICK_SECONDS = 0.05
+STREAM_CLIENT_SECONDS = 0.000_05
+STREAM_WRITES = 32
+"""How long events are gathered before the next write to every client: nobody sees it, and a write costs as much for one
+event as for ten. So much for each client, for few need no gathering. Writes before others have a turn, some 0.5 ms."""
+
+STREAM_LOOK_SECONDS = 1.0
+STREAM_KEEP_ALIVE_SECONDS = 15.0
+STREAM_STUCK_SECONDS = 600.0
+STREAM_GOODBYE_SECONDS = 1.0
+"""How often the tokens of streams are looked at; how often something is said, for proxies end what is silent for 60 s;
+how long one that does not read is kept (a suspended laptop comes back), and has for its last bytes when we end it."""
+
+STREAM_PAGE_EVENTS = 256
+STREAM_PAGES_BYTES = 8 * MIB
+STREAM_PIECES = 64
+STREAM_ANSWERS = 1_000
+STREAM_LAST = 1_000
+"""Entries read at once for those that are behind; pages, and what was made of them for a client, that are kept because
+others stand there too; types (with a severity) of which a group of clients remembers whether it wants them; how many
+events back a stream may begin."""
+
+STREAM_SAID_BYTES = 1 * KIB
+SESSION_DAYS = 30
+"""What a WebSocket's client may say at once: it has nothing to say. How long a browser keeps the token in its cookie
+after it was last at a page: a screen on a wall is always there."""
+
 FRAME_BYTES = 1 * MIB
 COMMAND_ARGUMENTS = 20_000
 COMMAND_BYTES = 4 * MIB
@@ -519,9 +559,6 @@ BOARD_WINDOW_DAYS = 3_660
 """Boards of one config; panels of one, and its columns and rows: more can't be read from where a screen is looked at.
 The shortest and the longest window of a panel: below it nothing is seen, ten years are a trend."""
 
-# --- the config -----------------------------------------------------------------------------------------------------
-
-CONFIG_BYTES = 256 * KIB
 BOARD_BUCKETS = 120
 BOARD_POINTS = 240
 BOARD_SERIES = 12
@@ -565,6 +602,13 @@ PLOT_TITLE_CHARACTERS = 120
 """A picture's width and height: less can't be read, more is 50 MB while it is drawn. What stands behind each number
 of an axis, and above all of it in one line."""
 
+PLOTS_AT_ONCE = 2
+PLOTS_WAITING = 16
+PLOTS_KEPT = 16
+PLOT_FRESH_SECONDS = 10
+"""Of HTTP: plots for which the journal is read at once (each some seconds at the most), requests that wait for that,
+pictures that are kept for the next who asks (100 kB each), and for how long who has one need not ask again."""
+
 DRAW_SECONDS = 20.0
 DRAWINGS_WAITING = 8
 DRAWING_BYTES = 16 * MIB
@@ -592,10 +636,18 @@ WATCH_DRAW_SECONDS = 0.1
 """How often it asks how the house stands; tries a daemon that is away; waits for an answer; draws anew: nobody reads
 faster, and a storm costs ten drawings a second."""
 
+# --- the config -----------------------------------------------------------------------------------------------------
+
+CONFIG_BYTES = 256 * KIB
 CONFIG_VALUES = 50_000
 CONFIG_DEPTH = 32
 """A config file (PyYAML reads about 300 KiB a second), values in it with aliases counted out, and their nesting: nine
 lines of aliases can stand for a billion values."""
+
+SETUP_FILES = 200
+SETUP_CHECK_SECONDS = 30.0
+"""Files of another server's config that `init` reads: one that includes itself would never end. How long `prosodyctl check
+config` may take: it asks DNS of nothing."""
 
 # --- the demonstration's server -------------------------------------------------------------------------------------
 

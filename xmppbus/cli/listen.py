@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
 import click
@@ -16,6 +15,7 @@ from xmppbus.cli.desk import Action, Desk
 from xmppbus.cli.patterns import Pattern, matches
 from xmppbus.cli.showing import Lines
 from xmppbus.cli.since import HELP, check_since, sequence_of
+from xmppbus.displays.tail import bites
 from xmppbus.errors import Code, Exit, Refused
 from xmppbus.journal import Entry, Journal
 from xmppbus.route import Match
@@ -74,27 +74,12 @@ def listen(patterns: tuple[str, ...], since: str | None, count: int | None, name
 
 
 async def following(journal: Journal, after: int, match: Sequence[Match]) -> AsyncIterator[Entry]:
-    """Entries after a sequence as they come, without an end.
-
-    Read without the match: a reader of a rare type would else look through the same entries again at each commit.
-    """
-    limit = limits.LISTENER_EVENTS
-    while True:
-        changed = asyncio.create_task(journal.changed(timedelta(seconds=60)))
-        try:
-            await asyncio.sleep(0)  # let it begin to listen, or a commit during the read would go unheard
-            entries = await journal.read(after, limit)
+    """Entries after a sequence as they come, without an end."""
+    async with aclosing(bites(journal, after)) as found:
+        async for entries in found:
             for entry in entries:
-                after = entry.sequence
                 if not match or any(each.matches(entry.event) for each in match):
                     yield entry
-            if entries:
-                bytes_each = sum(len(entry.event.encoded) for entry in entries) // len(entries) + 1
-                limit = max(1, min(limits.LISTENER_EVENTS, limits.LISTENER_BYTES // bytes_each))
-            else:
-                await changed
-        finally:
-            changed.cancel()
 
 
 async def limited(entries: AsyncIterator[Entry], count: int | None) -> AsyncIterator[Entry]:

@@ -9,7 +9,7 @@ import base64
 import enum
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -17,6 +17,7 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.event import bytes_as_data
 from xmppbus.fields import decode_fields
+from xmppbus.web import query_fields
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -135,16 +136,6 @@ def _put(fields: dict[str, Any], field: str, value: str) -> None:
         raise Refused(Code.INVALID, "is the body, and its type is Content-Type", field=field)
     if fields.setdefault(field, value) != value:
         raise Refused(Code.INVALID, "given twice, and not the same", field=field[:64])
-
-
-def query_fields(query: str) -> list[tuple[str, str]]:
-    """The names and values of a query, in order. Raises `Refused` (usage)."""
-    if not query:
-        return []
-    try:
-        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=64)
-    except ValueError as error:
-        raise Refused(Code.USAGE, "the query is not UTF-8 fields, such as ?severity=warning&subject=web1") from error
 
 
 def _header_text(name: str, value: str) -> str:

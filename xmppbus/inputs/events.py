@@ -16,13 +16,13 @@ from xmppbus.errors import Code, Refused
 from xmppbus.event import item_id_bytes
 from xmppbus.fields import decode_fields
 from xmppbus.house import House, known_now, not_found
-from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of, query_fields
+from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of
 from xmppbus.inputs.incidents import Incidents
 from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Entry, Fate, Result
 from xmppbus.people.shown import known_json
 from xmppbus.plugins import Registry
-from xmppbus.web import Answer, Request, Web, json_answer
+from xmppbus.web import Answer, Request, Web, json_answer, query_fields
 
 NOTICE = "no route takes this event: it is in the journal, and goes nowhere else"
 

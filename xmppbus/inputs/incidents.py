@@ -12,12 +12,11 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.fields import STATUSES, check, decode_fields
 from xmppbus.house import House, acting_of, people_by_now
-from xmppbus.inputs.cloudevents_http import query_fields
 from xmppbus.people.acting import OPEN
 from xmppbus.people.incidents import ACKNOWLEDGED, RESOLVED, UNACKNOWLEDGED
 from xmppbus.people.model import Incident, Status
 from xmppbus.people.shown import incident_json, standing_json, too_late
-from xmppbus.web import Answer, Request, Web, json_answer
+from xmppbus.web import Answer, Request, Web, json_answer, query_fields
 
 LIMIT = 100
 VIA = "http"

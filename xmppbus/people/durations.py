@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import datetime, timedelta, tzinfo
 
+_SEQUENCE = re.compile(r"[0-9]{1,18}")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -16,6 +18,26 @@ def duration(text: str) -> timedelta | None:
         return timedelta(seconds=float(number) * _UNITS[unit])
     except OverflowError:
         return None
+
+
+def beginning(text: str, now: datetime, zone: tzinfo | None) -> int | datetime:
+    """Where to begin in the journal: a sequence, after which, or a moment. Raises `ValueError` for anything else.
+
+    `all`, `412`, `2026-01-31`, `2026-01-31T12:00` (in a zone, None is this machine's), or `24h` ago.
+    """
+    if text == "all":
+        return 0
+    if _SEQUENCE.fullmatch(text):
+        return int(text)
+    past = duration(text)
+    try:
+        if past is not None:
+            return now - past
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else (moment.replace(tzinfo=zone) if zone else moment.astimezone())
+    except (ValueError, OverflowError):
+        message = f"{text!r} is no sequence, no time such as 2026-01-31T12:00 or 10m, and not `all`."
+        raise ValueError(message) from None
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

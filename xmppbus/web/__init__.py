@@ -2,6 +2,6 @@
 
 from xmppbus.web.answers import Answer, json_answer, refusal_answer
 from xmppbus.web.listener import Web
-from xmppbus.web.request import Request
+from xmppbus.web.request import Request, query_fields
 
-__all__ = ["Answer", "Request", "Web", "json_answer", "refusal_answer"]
+__all__ = ["Answer", "Request", "Web", "json_answer", "query_fields", "refusal_answer"]

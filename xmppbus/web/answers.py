@@ -51,7 +51,8 @@ class Answer:
             line += b"Connection: close\r\n"
         elif old:
             line += b"Connection: keep-alive\r\n"
-        body = b"" if request.method == "HEAD" else self.body
+        # Neither has a body, and both say how long it would be (RFC 9110 §8.6).
+        body = b"" if request.method == "HEAD" or self.status == 304 else self.body
         transport.write(
             b"%s%sContent-Length: %d\r\n%s\r\n%s" % (line, _date_line(), len(self.body), self.headers, body)
         )
@@ -71,6 +72,28 @@ def _date_line() -> bytes:
     if _DATE[0] != second:
         _DATE = (second, b"Date: %s\r\nX-Content-Type-Options: nosniff\r\n" % formatdate(second, usegmt=True).encode())
     return _DATE[1]
+
+
+class Streamed:
+    """Stands where a response is expected, once everything has been written and the connection can go."""
+
+    __slots__ = ()
+    __http_exception__ = False
+    keep_alive = False
+    status = 200
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing: the stream wrote it."""
+
+    async def write_eof(self) -> None:
+        """Nothing."""
+
+
+def stream_head(request: web.BaseRequest, media_type: str) -> bytes:
+    """The head of an answer that ends with its connection; nobody on the way may keep any of it."""
+    line = _STATUS_LINES[HttpVersion10 if request.version == HttpVersion10 else HttpVersion11][200]
+    headers = b"Content-Type: %b\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
+    return b"%b%b%bConnection: close\r\n\r\n" % (line, _date_line(), headers % media_type.encode())
 
 
 def json_answer(status: int, value: Any, headers: bytes = b"") -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import resource
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
@@ -24,6 +24,19 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(_FULL_BODY), _FULL_BODY)
 )
+
+
+class Streaming(Protocol):
+    """Whoever writes to a connection for as long as it lasts, and is told how that goes."""
+
+    def pause(self) -> None:
+        """Enough waits to be sent."""
+
+    def resume(self) -> None:
+        """The other side reads again."""
+
+    def lost(self) -> None:
+        """It has left."""
 
 
 class Connections:
@@ -81,7 +94,9 @@ class Connections:
 class Connection(RequestHandler):
     """One connection. `begun` is when the first byte of an unfinished request came; 0 while nothing is owed."""
 
-    __slots__ = ("_connections", "_held", "address", "begun", "body", "handling", "leaving", "received", "stuck")
+    __slots__ = (
+        *("_connections", "_held", "address", "begun", "body", "handling", "leaving", "received", "stream", "stuck"),
+    )
 
     def __init__(self, connections: Connections, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -101,6 +116,7 @@ class Connection(RequestHandler):
         self.handling = False
         self.leaving = False  # answered, though not all of the request was read
         self.stuck = 0.0  # since when the other side reads nothing
+        self.stream: Streaming | None = None  # what is answered, if it has no end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, or turn it away."""
@@ -117,6 +133,8 @@ class Connection(RequestHandler):
         """Count it out."""
         self._connections.remove(self)
         super().connection_lost(exc)
+        if self.stream is not None:
+            self.stream.lost()
 
     def data_received(self, data: bytes) -> None:
         """Note when a request began."""
@@ -129,11 +147,15 @@ class Connection(RequestHandler):
         """The other side does not read."""
         self.stuck = self._loop.time()
         super().pause_writing()
+        if self.stream is not None:
+            self.stream.pause()
 
     def resume_writing(self) -> None:
         """It reads again."""
         self.stuck = 0.0
         super().resume_writing()
+        if self.stream is not None:
+            self.stream.resume()
 
     def handled(self, *, whole: bool) -> None:
         """A request has been dealt with; what has come meanwhile belongs to the next one."""
@@ -160,7 +182,8 @@ class Connection(RequestHandler):
         transport = self.transport
         if transport is None:
             return False
-        if self.stuck and now - self.stuck > limits.HTTP_WRITE_SECONDS:
+        patience = limits.HTTP_WRITE_SECONDS if self.stream is None else limits.STREAM_STUCK_SECONDS
+        if self.stuck and now - self.stuck > patience:
             transport.abort()
             return True
         return self.begun > 0 and (self._late_body(now) if self.body is not None else self._late_header(now, transport))

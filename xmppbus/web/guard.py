@@ -78,11 +78,11 @@ class Guard:
 
     def token_of(self, request: Request) -> Token | None:
         """Whose request it is, whatever they want; None for nobody, and where nobody needs a token."""
-        return self._tokens and self._tokens.check(_presented(request))
+        return self._tokens.check(_presented(request)) if self._tokens else None
 
     def known(self, presented: str) -> Token | None:
         """Whose token that is."""
-        return self._tokens and self._tokens.check(presented)
+        return self._tokens.check(presented) if self._tokens else None
 
     def holds(self, token: Token) -> bool:
         """Whether a token that came in once still would."""

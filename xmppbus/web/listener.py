@@ -27,7 +27,7 @@ from xmppbus import limits
 from xmppbus.errors import Code, ConfigInvalid, Refused
 from xmppbus.listening import is_loopback, listen_address
 from xmppbus.options import HttpOptions
-from xmppbus.web.answers import Answer, json_answer, refusal_answer
+from xmppbus.web.answers import Answer, Streamed, json_answer, refusal_answer
 from xmppbus.web.connection import Connection, Connections
 from xmppbus.web.guard import Guard
 from xmppbus.web.request import Request
@@ -35,7 +35,7 @@ from xmppbus.web.tokens import Tokens
 
 log = logging.getLogger("xmppbus.web")
 
-Handler = Callable[[Request], Awaitable[Answer | web.StreamResponse]]
+Handler = Callable[[Request], Awaitable[Answer | Streamed | web.StreamResponse]]
 Health = Callable[[], Awaitable[str]]
 
 _CHALLENGE = b'WWW-Authenticate: Bearer realm="xmppbus"\r\n'
@@ -229,7 +229,7 @@ class Web:
 
     # --- one request --------------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: Request) -> Answer | web.StreamResponse:
+    async def _serve(self, request: Request) -> Answer | Streamed | web.StreamResponse:
         connection = request.connection
         connection.handling = True
         content = request.content
@@ -245,7 +245,7 @@ class Web:
             answer.keep_alive = False
         return answer
 
-    async def _answer(self, request: Request) -> Answer | web.StreamResponse:
+    async def _answer(self, request: Request) -> Answer | Streamed | web.StreamResponse:
         try:
             methods = self.table.paths.get(request.raw_path) or self._find(request)
             route = methods.get(request.method) or methods["GET" if request.method == "HEAD" else ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import cast
+from urllib.parse import parse_qsl
 
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestPayloadError
@@ -62,6 +63,16 @@ class Request(web.BaseRequest):
             connection.release()
         connection.begun = 0.0
         return bytes(body)
+
+
+def query_fields(query: str) -> list[tuple[str, str]]:
+    """The names and values of a query, in order. Raises `Refused` (usage)."""
+    if not query:
+        return []
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=64)
+    except ValueError as error:
+        raise Refused(Code.USAGE, "the query is not UTF-8 fields, such as ?severity=warning&subject=web1") from error
 
 
 def _too_big() -> Refused:
