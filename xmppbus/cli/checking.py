@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -73,9 +73,10 @@ def examine(path: Path | None, environ: Mapping[str, str]) -> Report:
         if config.path is None:
             looked = ", ".join(map(str, config_candidates(environ)))
             text = f"no config was found, so this is a local bus; looked for {looked}; `--config` names another"
-        return Report(config, daemon=daemon, verdicts=(Verdict(Level.GOOD, "server", text),))
+        server = Verdict(Level.GOOD, "server", text)
+        return Report(config, daemon=daemon, verdicts=(server, *_of_its_config(config, daemon or {})))
     if daemon is not None:
-        return Report(config, daemon=daemon, verdicts=tuple(_of_daemon(daemon)))
+        return Report(config, daemon=daemon, verdicts=(*_of_daemon(daemon), *_of_its_config(config, daemon)))
     if unusable := _unusable_keys(config):
         return Report(errors=(unusable,))
     return Report(config, verdicts=tuple(_of_server(config)))
@@ -143,6 +144,21 @@ def _verdict(finding: Finding, facts: Facts) -> Verdict:
     paste = {} if finding.missing is None else advice(Missing(finding.missing), facts)
     by_place = {f"{server}: {FILES[server]}": lines for server, lines in paste.items()}
     return Verdict(Level(finding.level), finding.about, finding.text, by_place)
+
+
+def _of_its_config(config: Config, daemon: Mapping[str, Any]) -> Iterator[Verdict]:
+    """Whether the daemon goes by the file that was just read."""
+    from xmppbus.running.reloading import digest_of
+
+    loaded = daemon.get("config")
+    if not loaded or loaded["path"] != str(config.path):
+        return
+    if loaded["digest"] != digest_of(config):
+        text = "this file has changed since the daemon read it: `xmppbus reload`"
+        yield Verdict(Level.DOUBT, "config", text)
+    if loaded["restart"]:
+        text = f"the daemon has taken this file but for what needs a restart: {', '.join(loaded['restart'])}"
+        yield Verdict(Level.DOUBT, "config", text)
 
 
 def _encryption(daemon: Mapping[str, Any]) -> list[Verdict]:
