@@ -609,7 +609,12 @@ PLOT_FRESH_SECONDS = 10
 """Of HTTP: plots for which the journal is read at once (each some seconds at the most), requests that wait for that,
 pictures that are kept for the next who asks (100 kB each), and for how long who has one need not ask again."""
 
-DRAW_SECONDS = 20.0
+UPLOAD_SECONDS = 15.0
+UPLOAD_HOSTS = 32
+"""How long it may take to find our server's upload service, get a place there and put a picture (it and the drawing are
+shorter than a command may take); hosts of the server that are asked whether they are it."""
+
+DRAW_SECONDS = 10.0
 DRAWINGS_WAITING = 8
 DRAWING_BYTES = 16 * MIB
 DRAWING_IDLE_SECONDS = 60.0
@@ -672,4 +677,5 @@ assert FRAME_BYTES >= 2 * EVENT_BYTES, "every legal event fits into a frame, esc
 assert FRAME_BYTES >= SOCKET_READ_BYTES, "a chunk of standard input fits into a frame"
 assert TALK_MOST_BYTES >= 2 * TALK_BYTES, "answers still go out while a series waits"
 assert ROOM_ANSWER_SECONDS < COMMAND_SECONDS, "who says `join` is told that it goes on"
+assert DRAW_SECONDS + UPLOAD_SECONDS < COMMAND_SECONDS, "who says `plot` gets words when there is no picture"
 assert PING_SECONDS + PING_DEADLINE_SECONDS <= 30, "a black hole is noticed within 30 s"

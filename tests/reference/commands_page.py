@@ -26,6 +26,7 @@ Everywhere: `--json` prints JSON for programs (but `publish --json FILE|-` reads
 | 65 | the event is wrong, or (`--confirm`) its delivery is dead |
 | 69 | no daemon answers, and the command can't do without |
 | 70 | a bug |
+| 73 | `init`: a file is there and says something else, or can't be written |
 | 74 | standard output can't be written |
 | 75 | try again: the daemon refuses at the moment, stops, or is held by another |
 | 77 | you may not do this |

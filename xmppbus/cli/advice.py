@@ -5,6 +5,7 @@ Prosody's and ejabberd's are tried against both by tests. Openfire's come from i
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -23,6 +24,10 @@ class Missing(StrEnum):
     CONFLICT = "conflict"  # another connection holds the component
 
 
+SECRET = "what secret_file says"  # noqa: S105  # a placeholder
+"""Stands where the secret goes, unless the lines are shown to who has it."""
+
+
 class Facts(NamedTuple):
     """What the lines are about."""
 
@@ -31,6 +36,7 @@ class Facts(NamedTuple):
     port: int
     is_component: bool
     max_items: int = 10_000
+    secret: str = SECRET
 
     @classmethod
     def of(cls, xmpp: XmppOptions, max_items: int = 10_000) -> Facts:
@@ -57,11 +63,24 @@ def advice(missing: Missing, facts: Facts) -> dict[str, str]:
     return {server: lines.strip("\n") for server, lines in found.items() if lines}
 
 
+RELOAD = {
+    "Prosody": "systemctl restart prosody",
+    "ejabberd": "ejabberdctl reload-config",
+    "Openfire": "nothing to do: it takes them up at once",
+}
+"""What makes a server take up new lines."""
+
+
+def quoted(text: str) -> str:
+    """A text as Lua, YAML and JSON write it: alike, as long as no control character is in it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _prosody(missing: Missing, facts: Facts) -> str:
     service = f'Component "{facts.service}" "pubsub"\n'
     component = f'Component "{facts.jid}"\n'
     lines = {
-        Missing.COMPONENT: component + '    component_secret = "what secret_file says"\n',
+        Missing.COMPONENT: component + f"    component_secret = {quoted(facts.secret)}\n",
         Missing.SERVICE: service + f'    admins = {{ "{facts.jid}" }}\n',
         Missing.CREATE: service + f'    admins = {{ "{facts.jid}" }}\n',
         Missing.ITEMS: service + f"    pubsub_max_items = {facts.max_items}\n",
@@ -86,7 +105,7 @@ listen:
     global_routes: false
     hosts:
       {facts.jid}:
-        password: "what secret_file says"
+        password: {quoted(facts.secret)}
 """,
         Missing.SERVICE: f"""
 modules:
@@ -130,7 +149,7 @@ def _openfire(missing: Missing, facts: Facts) -> str:
         Missing.COMPONENT: f"""
 xmpp.component.socket.active = true
 xmpp.component.socket.port = {facts.port}
-xmpp.component.defaultSecret = what secret_file says
+xmpp.component.defaultSecret = {facts.secret}
 """,
         Missing.SERVICE: f"""
 xmpp.pubsub.enabled = true

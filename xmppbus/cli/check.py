@@ -77,8 +77,13 @@ def shown(desk: Desk, report: Report, *, draws_lines: bool) -> Iterator[str]:
     yield ""
     for warning in report.config.warnings:
         yield from _paragraph(desk, Verdict(Level.DOUBT, "config", warning), draws_lines)
+    yield from verdict_lines(desk, report, draws_lines=draws_lines)
+
+
+def verdict_lines(desk: Desk, report: Report, *, draws_lines: bool | None = None) -> Iterator[str]:
+    """A paragraph for each finding."""
     for verdict in report.verdicts:
-        yield from _paragraph(desk, verdict, draws_lines)
+        yield from _paragraph(desk, verdict, _draws_lines() if draws_lines is None else draws_lines)
 
 
 def _name(desk: Desk, text: str, depth: int) -> str:

@@ -11,12 +11,13 @@ from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_STREAM, socket
 
 from xmppbus.inputs import frames
 
-LOCAL = ("serve", "check", "demo", "token", "completion", "version", "--version", "--help", "-h")
+LOCAL = ("init", "serve", "check", "demo", "watch", "token", "completion", "version", "--version", "--help", "-h")
 """What needs no daemon: it is one, makes one, or looks at files that the user may read and the daemon need not."""
 
 ENVIRONMENT = ("NO_COLOR", "TERM", "TZ")
 CHUNK_BYTES = 131_072
 RECEIVE_BYTES = 65_536
+EXIT_NO_FILE = 73  # EX_CANTCREAT
 EXIT_NO_OUTPUT = 74  # EX_IOERR of sysexits.h
 EXIT_TRY_AGAIN = 75
 EXIT_REFUSED = 77
@@ -103,6 +104,8 @@ class Client:
         self.buffer = b""
         self.files: dict[bytes, int] = {b"": 0}
         self.watching = False
+        self.output = 1  # where OUTPUT goes
+        self.target = self.partial = b""  # a file that is being written, and its name until it is whole
         self.asked = False  # for standard input, which may take its time
 
     def run(self) -> int:
@@ -120,11 +123,11 @@ class Client:
             while True:
                 kind, payload = self.receive()
                 if kind == frames.EXIT:
-                    return int(payload)
+                    return self.saved(int(payload))
                 self.obey(kind, payload)
         except OSError as error:
             complain(f"the daemon went away ({error.strerror or error}); whether it took this is not known, try again")
-            return EXIT_TRY_AGAIN
+            return self.saved(EXIT_TRY_AGAIN)
 
     def facts(self) -> list[bytes]:
         """What was typed, and where."""
@@ -168,7 +171,7 @@ class Client:
     def obey(self, kind: int, payload: bytes) -> None:
         """One order."""
         if kind == frames.OUTPUT:
-            write(1, payload)
+            self.put(payload)
         elif kind == frames.ERROR:
             write(2, payload)
         elif kind == frames.SURELY:
@@ -180,6 +183,8 @@ class Client:
             self.asked = not payload
         elif kind == frames.WATCH:
             self.watching = True
+        elif kind == frames.INTO:
+            self.begin_file(payload)
         else:
             raise OSError(0, f"unknown order {kind}; is it of another version?")
 
@@ -199,6 +204,35 @@ class Client:
         if any(each == name or each.endswith(b"=" + name) for each in self.arguments):
             return name
         raise PermissionError(1, "it was not named on the command line")
+
+    def put(self, payload: bytes) -> None:
+        """To standard output, or into the file that is being written."""
+        try:
+            write(self.output, payload)
+        except OSError as error:
+            complain(f"can't write to {os.fsdecode(self.target)}: {error.strerror}")
+            os._exit(self.saved(EXIT_NO_OUTPUT))
+
+    def begin_file(self, name: bytes) -> None:
+        """What is written from now on goes into a file, under another name until it is whole."""
+        try:
+            self.target = os.path.realpath(self.named(name))
+            is_file = not os.path.exists(self.target) or os.path.isfile(self.target)
+            self.partial = self.target + b".%d.part" % os.getpid() if is_file else self.target
+            flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if is_file else 0)
+            self.output = os.open(self.partial, flags, 0o666)
+        except OSError as error:
+            complain(f"can't write to {os.fsdecode(name)}: {error.strerror}")
+            os._exit(EXIT_NO_FILE)
+
+    def saved(self, code: int) -> int:
+        """The exit code, once the file, if there is one, is in its place."""
+        if self.partial and self.partial != self.target:
+            if code:
+                os.unlink(self.partial)
+            else:
+                os.rename(self.partial, self.target)
+        return code
 
     def wait_for_daemon(self) -> None:
         """Until the next order is there. Meanwhile send standard input as it comes, if it was asked for.
@@ -239,6 +273,8 @@ def write(number: int, data: bytes) -> None:
             if number == 1:
                 complain(f"can't write to standard output: {error.strerror}")
                 os._exit(EXIT_NO_OUTPUT)
+            if number > 2:
+                raise
             return
 
 

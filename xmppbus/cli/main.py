@@ -20,7 +20,7 @@ HOUSE_COMMANDS = (
 )
 """Carried out by the daemon."""
 
-LOCAL_COMMANDS = ("serve", "check", "demo", "token", "completion", "version")
+LOCAL_COMMANDS = ("init", "serve", "check", "demo", "watch", "token", "completion", "version")
 """Carried out where they are typed."""
 
 _MODULES = {"token": "tokens"} | dict.fromkeys(("ack", "unack", "resolve", "retract"), "acting")
@@ -64,7 +64,7 @@ def example_last(command: click.Command) -> click.Command:
 
 HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.
 
-Every command but serve, check, demo, token and completion is carried out by the daemon.
+Every command but init, serve, check, demo, watch, token and completion is carried out by the daemon.
 
 \b
 Example:
