@@ -18,7 +18,10 @@ def open_displays(house: House) -> Hub:
 
     What is returned is open for as long as the listener is: streams end before it closes.
     """
+    from xmppbus.displays.boards import Boards
+    from xmppbus.displays.health import Health
     from xmppbus.displays.hub import Hub
+    from xmppbus.displays.pages import Pages
     from xmppbus.displays.plot import Plots
     from xmppbus.displays.session import Session
     from xmppbus.displays.stream import Identity, Stream
@@ -35,6 +38,10 @@ def open_displays(house: House) -> Hub:
     identity = Identity(lambda: program, lambda: config_version(house))
     Stream(web, hub, house.journal, house.clock, identity)
     Session(web)
+    pages = Pages(web)
+    Boards(house, web, identity)
+    web.route("GET", "/display/{name}", pages.page("display.html"))
+    Health(house, web)
     Plots(house, web)
     shown = config_version(house)
 

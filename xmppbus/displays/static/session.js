@@ -4,6 +4,7 @@
  * ever sees and which is taken out at once.
  */
 
+import { make } from "./elements.js";
 import { refusalOf } from "./stream.js";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
@@ -27,8 +28,8 @@ export async function signOut() {
   await fetch("/v1/session", { method: "DELETE" });
 }
 
-/** The session, once somebody is in: by the token in the address, or by the form. Waits while the house is away. */
-export async function present() {
+/** The session, once somebody is in: by the token in the address, or by the form. Waits while the house is away, and says so: `away()`. */
+export async function present(away = () => {}) {
   const token = tokenOfAddress();
   let problem = "";
   if (token) {
@@ -39,7 +40,7 @@ export async function present() {
     }
   }
   for (;;) {
-    const found = await patiently(session);
+    const found = await patiently(session, away);
     if (!found.needed || found.name) return found;
     await form(problem);
     problem = "";
@@ -57,11 +58,12 @@ function tokenOfAddress() {
   return given;
 }
 
-async function patiently(ask) {
+async function patiently(ask, away) {
   for (let seconds = 0.5; ; seconds = Math.min(10, seconds * 2)) {
     try {
       return await ask();
     } catch {
+      away();
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }
   }
@@ -70,18 +72,19 @@ async function patiently(ask) {
 /** Shows the form over the page, until a token was taken. */
 function form(problem) {
   return new Promise((resolve) => {
-    const field = element("input", { className: "field", type: "password", name: "token", required: true, autocomplete: "current-password", id: "token" });
-    const said = element("p", { className: "sign-in__problem", textContent: problem });
-    said.setAttribute("role", "alert");
-    const whole = element("form", {}, [
-      element("h1", { textContent: "A token is needed" }),
-      element("p", { textContent: "This bus shows its events to those who have a token with the scope read. Whoever runs it makes one: xmppbus token add NAME read:#" }),
-      element("label", { htmlFor: "token", textContent: "Token" }),
+    const field = make("input", { className: "field", type: "password", name: "token", required: true, autocomplete: "current-password", id: "token" });
+    const said = make("p", { className: "sign-in__problem", role: "alert", textContent: problem });
+    const whole = make(
+      "form",
+      {},
+      make("h1", { textContent: "A token is needed" }),
+      make("p", { textContent: "This bus shows its events to those who have a token with the scope read. Whoever runs it makes one: xmppbus token add NAME read:#" }),
+      make("label", { htmlFor: "token", textContent: "Token" }),
       field,
       said,
-      element("button", { className: "button button--first", type: "submit", textContent: "Show the events" }),
-    ]);
-    const cover = element("main", { className: "sign-in" }, [whole]);
+      make("button", { className: "button button--first", type: "submit", textContent: "Show the events" }),
+    );
+    const cover = make("main", { className: "sign-in" }, whole);
     whole.addEventListener("submit", async (event) => {
       event.preventDefault();
       said.textContent = "";
@@ -101,10 +104,4 @@ function form(problem) {
     document.body.append(cover);
     field.focus();
   });
-}
-
-function element(name, properties, children = []) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
 }

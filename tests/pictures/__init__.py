@@ -1,0 +1,1 @@
+"""Pictures of the product for its documentation: `python -m tests.pictures` makes them anew, in `docs/img`."""
