@@ -1,6 +1,6 @@
 """Write every generated page."""
 
-from tests.reference import bot_page, catalogue_page, commands_page, config_page, errors_page
+from tests.reference import bot_page, catalogue_page, commands_page, config_page, errors_page, metrics_page
 from tests.reference.pages import REFERENCE, ROOT
 
 PAGES = {
@@ -8,6 +8,7 @@ PAGES = {
     REFERENCE / "commands.md": commands_page.page,
     REFERENCE / "config.md": config_page.page,
     REFERENCE / "errors.md": errors_page.page,
+    REFERENCE / "metrics.md": metrics_page.page,
     catalogue_page.POT: catalogue_page.page,
 }
 

@@ -83,7 +83,7 @@ MEASURES = (
     Measure("xmppbus_http_answers", _C, "Answers over HTTP, by status.", ("code",)),
     Measure("xmppbus_socket_connections", _G, "Open connections of the Unix socket."),
     Measure("xmppbus_display_clients", _G, "Clients of `GET /v1/stream`."),
-    Measure("xmppbus_display_events", _C, "Events sent to them."),
+    Measure("xmppbus_display_clients_behind", _G, "Those of them that do not have everything yet."),
     Measure("xmppbus_display_gaps", _C, "Times that one of them did not keep up and went on from the journal."),
     # People.
     Measure("xmppbus_incidents", _G, "Incidents kept, by how they stand; absent without a bot.", ("status",)),

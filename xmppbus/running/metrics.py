@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,9 @@ from prometheus_client.metrics_core import (
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from xmppbus import __version__
 from xmppbus.house import House
 from xmppbus.people.model import Status
-from xmppbus.running.counting import AcceptFigures
+from xmppbus.running.counting import COMMAND, HOUSE, AcceptFigures
 from xmppbus.running.measures import MEASURES, Kind, Measure
 from xmppbus.stores.figures import Histogram, JournalFigures, OutputFigures
 from xmppbus.stores.sqlite import SqliteJournal
@@ -45,9 +45,11 @@ _FORMS: dict[bool, tuple[Callable[[CollectorRegistry], bytes], bytes]] = {
 HOUSE_STATES = ("up", "behind", "down", "refusing")
 
 
-def open_metrics(house: House, web: Web, accepted: AcceptFigures) -> None:
-    """Add the route."""
-    web.route("GET", PATH, Metrics(house, web, accepted).get, SCOPE)
+def open_metrics(house: House, web: Web, accepted: AcceptFigures, displays: Callable[[], Mapping[str, Any]]) -> None:
+    """Add the route. `displays` says how many clients look on, how many of them have everything (`current`), and how
+    often one was left behind.
+    """
+    web.route("GET", PATH, Metrics(house, web, accepted, displays).get, SCOPE)
 
 
 class Sheet(Collector):
@@ -76,10 +78,13 @@ class Sheet(Collector):
 class Metrics:
     """Answers scrapes. Counters begin anew with the process, as Prometheus expects."""
 
-    def __init__(self, house: House, web: Web, accepted: AcceptFigures) -> None:
+    def __init__(
+        self, house: House, web: Web, accepted: AcceptFigures, displays: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._house = house
         self._web = web
         self._accepted = accepted
+        self._displays = displays
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -103,7 +108,7 @@ class Metrics:
         """Everything as of now."""
         sheet = Sheet()
         found = await self._house.status()
-        sheet.set("xmppbus_build_info", 1, str(__version__))
+        sheet.set("xmppbus_build_info", 1, version("xmppbus"))
         sheet.set("xmppbus_state", _states(HOUSE_STATES, found["state"]))
         sheet.set("xmppbus_accepting", int(found["accepting"]))
         self._doors(sheet, found["inputs"])
@@ -118,7 +123,7 @@ class Metrics:
 
     def _doors(self, sheet: Sheet, inputs: Mapping[str, Mapping[str, Any]]) -> None:
         accepted = self._accepted
-        for name in sorted({*inputs, *accepted.new, *accepted.known}):
+        for name in sorted({COMMAND, HOUSE, *inputs}):
             sheet.set("xmppbus_events_accepted", accepted.new[name], name, "new")
             sheet.set("xmppbus_events_accepted", accepted.known[name], name, "known")
         for (name, code), times in sorted(accepted.refused.items()):
@@ -131,6 +136,10 @@ class Metrics:
         sheet.set("xmppbus_http_connections", web["connections"])
         sheet.set("xmppbus_http_connections_refused", web["connections_refused"])
         sheet.set("xmppbus_http_connections_late", web["connections_late"])
+        displays = self._displays()
+        sheet.set("xmppbus_display_clients", displays["clients"])
+        sheet.set("xmppbus_display_clients_behind", displays["clients"] - displays["current"])
+        sheet.set("xmppbus_display_gaps", displays["behind"])
         for status, times in sorted(self._web.answers.items()):
             sheet.set("xmppbus_http_answers", times, str(status))
 

@@ -26,6 +26,7 @@ from xmppbus.outputs.people import ForPeople, people_work
 from xmppbus.people.handing_over import ManyDeliverer
 from xmppbus.retry import Retry
 from xmppbus.route import ESCALATION, STATION
+from xmppbus.running.counting import door_of
 from xmppbus.web.listener import Table
 
 log = logging.getLogger("xmppbus")
@@ -190,7 +191,7 @@ class Parts:
 
     def _listen(self, name: str) -> None:
         house = self._house
-        self._listening[name] = self._group.create_task(_keep(name, house.inputs[name], house.bus.accept))
+        self._listening[name] = self._group.create_task(_keep(name, house.inputs[name], door_of(house.bus, name)))
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -153,9 +153,9 @@ class Writer:
             else:
                 self._fail(batch, error)
         else:
-            self._tell(effects, done)
             self._figures.commit_seconds.observe(time.perf_counter() - begun)
             self._figures.commit_operations.observe(len(batch))
+            self._tell(effects, done)
             self._copy_log(batch)
 
     def _copy_log(self, batch: list[Operation]) -> None:
