@@ -182,12 +182,8 @@ class Refused(BusError):
 
     def as_json(self) -> dict[str, object]:
         """`{"code", "message", "field"?, "retry_after"?}`, the same at every door."""
-        found: dict[str, object] = {"code": str(self.code), "message": self.message}
-        if self.field:
-            found["field"] = self.field
-        if self.retry_after:
-            found["retry_after"] = self.retry_after
-        return found
+        more = {"field": self.field, "retry_after": self.retry_after}
+        return {"code": str(self.code), "message": self.message, **{name: each for name, each in more.items() if each}}
 
 
 class JournalFailed(BusError):

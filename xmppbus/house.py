@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -22,15 +22,19 @@ from xmppbus.options import Options
 from xmppbus.people.acting import Acting
 from xmppbus.people.audience import Audience
 from xmppbus.people.budget import Budget
+from xmppbus.people.durations import beginning
 from xmppbus.people.shown import Known, known_of
 from xmppbus.people.store import People
+from xmppbus.plots.asking import Question, nothing_found
 from xmppbus.plots.drawing import Drawing
+from xmppbus.plots.series import Series, Told, collect
 from xmppbus.plugins import Registry
 from xmppbus.route import Routes
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
+from xmppbus.xmpp.upload import Uploads
 
 
 class Reload(Protocol):
@@ -55,9 +59,10 @@ class House:
     bus: Bus
     web: Web | None = None
     xmpp: Stream | None = None
-    people: People | None = None  # the chat plane's store; None where there is no bot, like the four below
+    people: People | None = None  # the chat plane's store; None where there is no bot, like the five below
     audience: Audience | None = None  # who wants to hear what
     talk: Talk | None = None  # the bot's JID on the stream
+    uploads: Uploads | None = None  # where people fetch its pictures
     rooms: Rooms | None = None  # those that it is in
     budget: Budget | None = None  # of messages to each of them
     ticks: Callable[[], float] = time.monotonic  # a clock that nobody sets, in seconds
@@ -195,3 +200,17 @@ async def known_now(house: House, entry: Entry) -> Known:
     if house.people is None:
         return Known()
     return await known_of(house.journal, await people_by_now(house), entry)
+
+
+async def series_of(house: House, question: Question, zone: tzinfo | None = None, told: Told | None = None) -> Series:
+    """The curves that somebody asks for; times without a zone are of `zone`. Raises `Refused`: usage, payload-too-big,
+    item-not-found when there is nothing to draw."""
+    try:
+        begin = beginning(question.since, house.clock(), zone)
+    except ValueError as error:
+        raise Refused(Code.USAGE, str(error).rstrip("."), field="since") from None
+    after = begin if isinstance(begin, int) else await house.journal.sequence_at(begin)
+    series = await collect(house.journal, question.wanted(begin, after), told=told)
+    if not series.curves:
+        raise Refused(Code.NOT_FOUND, nothing_found(question, series))
+    return series

@@ -8,6 +8,7 @@ import asyncio
 import json
 import shutil
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class Ejabberd(StartedServer):
 
     `stock_limits` puts Debian's shaper on clients; `pubsub_max_items` caps a node's items (None leaves ejabberd's own,
     1000); `global_routes` restores ejabberd's default, by which every connected component may get the stanzas of all
-    of them; `modules` adds or replaces modules; `options` adds top-level options.
+    of them; `modules` adds or replaces modules; `options` adds top-level options; `listeners` adds listeners.
     """
 
     name = "ejabberd"
@@ -41,6 +42,7 @@ class Ejabberd(StartedServer):
         global_routes: bool = False,
         modules: dict[str, Any] | None = None,
         options: dict[str, Any] | None = None,
+        listeners: Sequence[dict[str, Any]] = (),
     ) -> None:
         self._library = next(Path("/usr/lib").glob("**/ejabberd-*/ebin/ejabberd.app"), None)
         if shutil.which("erl") is None or self._library is None:
@@ -51,6 +53,7 @@ class Ejabberd(StartedServer):
         self.global_routes = global_routes
         self.modules = modules or {}
         self.options = options or {}
+        self.listeners = listeners
         self.operator_port = free_port()
         self._api_port = free_port()
         self._creators: tuple[str, ...] = COMPONENTS
@@ -177,6 +180,7 @@ class Ejabberd(StartedServer):
             listener | api,
             component | {"port": self.component_port, "hosts": dict.fromkeys(COMPONENTS, password)},
             component | {"port": self.operator_port, "hosts": {OPERATOR: password}, "check_from": False},
+            *(listener | each for each in self.listeners),
         ]
 
     def _modules(self) -> dict[str, Any]:

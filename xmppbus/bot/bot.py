@@ -18,7 +18,7 @@ from xmppbus.bot.command import Asker, Place
 from xmppbus.bot.conversation import Conversations, Line
 from xmppbus.bot.desk import Desk, open_desk
 from xmppbus.bot.invoking import Invocations
-from xmppbus.bot.replying import place_of, reply
+from xmppbus.bot.replying import picture, place_of, reply
 from xmppbus.bot.standing import keep_standing
 from xmppbus.house import House
 from xmppbus.interfaces import Accept
@@ -113,7 +113,7 @@ class Bot:
 
     def _line(self, heard: Heard) -> Line | None:
         """What is wanted of the bot, if anything is."""
-        asker, say = self._asker(heard), partial(self._say, heard)
+        asker, say, show = self._asker(heard), partial(self._say, heard), partial(self._show, heard)
         if heard.reactions is not None:
             if not any(hearing.is_yes(each) for each in heard.reactions.emojis):
                 return None
@@ -128,7 +128,7 @@ class Bot:
                 text = heard.body
             if not text and heard.replies_to and hearing.is_acting(heard.body):
                 return Line(asker, heard.body, say, heard.language, is_aside=True)
-        return Line(asker, text, say, heard.language) if text else None
+        return Line(asker, text, say, heard.language, show=show) if text else None
 
     def _asker(self, heard: Heard) -> Asker:
         place = place_of(heard)
@@ -144,7 +144,12 @@ class Bot:
         return Asker(jid, place, room, nick, full, in_room, replies_to)
 
     def _say(self, heard: Heard, text: str) -> None:
-        stanza = reply(heard, text, self._talk.full(), str(uuid.uuid4()))
+        self._send(heard, reply(heard, text, self._talk.full(), str(uuid.uuid4())))
+
+    def _show(self, heard: Heard, url: str) -> None:
+        self._send(heard, picture(heard, url, self._talk.full(), str(uuid.uuid4())))
+
+    def _send(self, heard: Heard, stanza: bytes) -> None:
         if place_of(heard) is Place.CHAT:
             self._talk.say(heard.sender, stanza)
         else:

@@ -100,6 +100,7 @@ class Answer(NamedTuple):
     confirm: Callable[[], Awaitable[Answer]] | None = None
     failed: bool = False  # a refusal; the text says what to do
     is_page: bool = False  # it is cut to what fits already
+    picture: str = ""  # its https address: shown behind the text, in a message of its own
 
 
 Values = Mapping[str, Any]

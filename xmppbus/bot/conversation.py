@@ -36,6 +36,7 @@ class Line(NamedTuple):
     text: str
     say: Say
     language: str = ""  # of who says it (RFC 5646)
+    show: Say | None = None  # sends the address of a picture there, which its client shows
     is_aside: bool = False  # a reaction, or a reply in a room: answered only if it is about an incident, and refused
 
 
@@ -81,41 +82,44 @@ class Conversations:
                 line = queue[0]
                 try:
                     with speaking(line.language):
-                        self._say(who, line, await self._answer(line))
+                        self._say(who, line, *await self._answer(line))
                 finally:
                     queue.popleft()
         finally:
             del self._waiting[who]
 
-    def _say(self, who: str, line: Line, text: str) -> None:
+    def _say(self, who: str, line: Line, text: str, picture: str = "") -> None:
         if not text:
             return
         speech = self._pace.answer(who, text)
         if speech is Speech.STOP:
             text = _("I have said so much that this looks like two programs talking. I say nothing for a minute.")
-            log.warning("%s got too many answers, and gets none for %d s", who, limits.SILENCE_SECONDS)
+            log.info("%s got too many answers, and gets none for %d s", who, limits.SILENCE_SECONDS, extra={"jid": who})
         if speech is Speech.SILENT:
             self.dropped += 1
             return
         self.answered += 1
         try:
             line.say(text)
+            if picture and line.show:
+                line.show(picture)
         except BusError as error:  # the stream is down: what was asked on it is not answered on the next
-            log.info("%s was not answered: %s", who, error)
+            log.info("%s was not answered: %s", who, error, extra={"jid": who})
 
-    async def _answer(self, line: Line) -> str:
+    async def _answer(self, line: Line) -> tuple[str, str]:
+        """The text, and the address of a picture if there is one."""
         if not line.text:
-            return _("That was too fast for me: I have left out what you said last.")
+            return _("That was too fast for me: I have left out what you said last."), ""
         desk, asker = self._desk, line.asker
         try:
             async with asyncio.timeout(limits.COMMAND_SECONDS):
                 answer = await (aside if line.is_aside else answer_to)(desk, asker, line.text)
         except TimeoutError:
-            return _("That took too long. Try again, or ask for less.")
+            return _("That took too long. Try again, or ask for less."), ""
         except Exception:  # the bot is kept alive: one command's bug is not the others'
-            log.exception("%r of %s failed", line.text[:80], asker.full or asker.jid)
-            return _("That failed, and it is not your fault: the log of the bus says why.")
-        return said(desk, asker, answer)
+            log.exception("%r of %s failed", line.text[:80], asker.full or asker.jid, extra={"jid": asker.jid})
+            return _("That failed, and it is not your fault: the log of the bus says why."), ""
+        return said(desk, asker, answer), answer.picture
 
 
 async def aside(desk: Desk, asker: Asker, text: str) -> Answer:

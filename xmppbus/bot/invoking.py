@@ -84,7 +84,7 @@ class Invocations:
         except TimeoutError:
             return _failed(iq, Mistaken("policy-violation", text=_("That took too long. Try again, or ask for less.")))
         except Exception:  # the bot is kept alive: one command's bug is not the others'
-            log.exception("an ad-hoc command of %s failed", asker.full)
+            log.exception("an ad-hoc command of %s failed", asker.full, extra={"jid": asker.jid})
             return _failed(iq, Mistaken("internal-server-error"))
         finally:
             self._busy[asker.who] -= 1
@@ -151,7 +151,8 @@ class Invocations:
         if answer.table and talk is not None and not talk.shows_tables(asker.full):
             answer = answer._replace(text=as_text(answer), table=None)
         table = forms.reported(command, answer.table) if answer.table else None
-        return adhoc.completed(command.name, session, text=answer.text, failed=answer.failed, table=table)
+        text = "\n".join(filter(None, (answer.text, answer.picture)))
+        return adhoc.completed(command.name, session, text=text, failed=answer.failed, table=table)
 
     # --- sessions ---------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ class Missing(StrEnum):
     ITEMS = "items"  # its cap on a node's items is below what the config asks
     STORAGE = "storage"  # it writes the whole node to disk for each publish
     LIMITS = "limits"  # it slows an account down
+    UPLOAD = "upload"  # it takes no files from the bot, so it shows no pictures
     CONFLICT = "conflict"  # another connection holds the component
 
 
@@ -37,6 +38,11 @@ class Facts(NamedTuple):
     is_component: bool
     max_items: int = 10_000
     secret: str = SECRET
+
+    @property
+    def host(self) -> str:
+        """The server's own name: what the pubsub service stands below."""
+        return self.service.partition(".")[2]
 
     @classmethod
     def of(cls, xmpp: XmppOptions, max_items: int = 10_000) -> Facts:
@@ -87,6 +93,8 @@ def _prosody(missing: Missing, facts: Facts) -> str:
         Missing.STORAGE: service
         + '    storage = { pubsub_data = "sql" }\n'
         + '    sql = { driver = "SQLite3", database = "pubsub.sqlite" }\n',
+        Missing.UPLOAD: f'Component "upload.{facts.host}" "http_file_share"\n'
+        + f'    http_file_share_access = {{ "{facts.host}", "{facts.jid}" }}\n',
         Missing.LIMITS: f'unlimited_jids = {{ "{facts.jid}" }}\n',
         Missing.CONFLICT: component + '    component_conflict_resolve = "kick_old"\n',
     }
@@ -129,6 +137,26 @@ modules:
 modules:
   mod_pubsub:
     max_items_node: {facts.max_items}
+""",
+        Missing.UPLOAD: f"""
+listen:
+  -
+    port: 5443
+    module: ejabberd_http
+    tls: true
+    request_handlers:
+      /upload: mod_http_upload
+acl:
+  xmppbus:
+    {who}
+access_rules:
+  upload:
+    - allow: local
+    - allow: xmppbus
+modules:
+  mod_http_upload:
+    put_url: https://{facts.host}:5443/upload
+    access: upload
 """,
         Missing.LIMITS: f"""
 acl:

@@ -131,7 +131,7 @@ def _of_server(config: Config) -> list[Verdict]:
     xmpp = config.options.xmpp
     assert xmpp  # noqa: S101  # for the type checker: a local bus has no server
     bot = config.options.bot
-    encrypts, jid = bot is not None and bool(bot.omemo), f"{bot.name if bot else ''}@{xmpp.jid}"
+    encrypts, jid = bot is not None and bool(bot.omemo), f"{bot.name}@{xmpp.jid}" if bot else ""
     nodes = config.options.nodes
     findings = asyncio.run(diagnose(xmpp, secret_of(config), nodes, bot=jid, encrypts=encrypts))
     most = max((node.max_items for node in config.options.nodes), default=0)

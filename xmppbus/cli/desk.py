@@ -64,6 +64,10 @@ class Terminal(Protocol):
         """Chunks of a file that is named in an argument, or of standard input. Raises `Refused` when that can't be."""
         ...
 
+    async def save(self, path: bytes, content: bytes) -> None:
+        """Into a file that is named in an argument, whole or not at all; the last that is said to standard output."""
+        ...
+
     async def watch(self) -> None:
         """From now on, end the command once nobody reads standard output any more."""
         ...

@@ -45,6 +45,11 @@ class LocalTerminal:
             what = os.fsdecode(path) if path else "standard input"
             raise Refused(Code.USAGE, f"can't read {what}: {error.strerror}") from error
 
+    async def save(self, path: bytes, content: bytes) -> None:
+        """As `Terminal` says."""
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "wb") as file:
+            file.write(content)
+
     async def watch(self) -> None:
         """As `Terminal` says."""
 

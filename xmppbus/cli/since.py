@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, tzinfo
 
 import click
 
 from xmppbus.cli.desk import Desk
-from xmppbus.people.durations import duration
+from xmppbus.people.durations import beginning
 
-_SEQUENCE = re.compile(r"[0-9]{1,18}")
 HELP = "Begin after a sequence, at a time (2026-01-31, 2026-01-31T12:00, or 10m, 2h, 3d ago), or with `all`."
 
 
 def parse(text: str, now: datetime, zone: tzinfo | None) -> int | datetime:
     """A sequence, after which to begin, or a moment. Raises `click.UsageError`."""
-    if text == "all":
-        return 0
-    if _SEQUENCE.fullmatch(text):
-        return int(text)
-    ago = duration(text)
     try:
-        if ago is not None:
-            return now - ago
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else (moment.replace(tzinfo=zone) if zone else moment.astimezone())
-    except (ValueError, OverflowError):
-        raise click.UsageError(
-            f"{text!r} is no sequence, no time such as 2026-01-31T12:00 or 10m, and not `all`."
-        ) from None
+        return beginning(text, now, zone)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 async def sequence_of(desk: Desk, since: str) -> int:

@@ -26,6 +26,7 @@ OUTPUT = ord("o")  # write to standard output
 ERROR = ord("e")  # write to standard error
 SURELY = ord("c")  # write to standard output, flush, then say WRITTEN
 ASK = ord("i")  # send one CONTENT: of the file named here and in an argument, or of standard input when it is empty
+INTO = ord("f")  # write to the file named here and in an argument, what OUTPUT brings from now on; done at EXIT 0
 WATCH = ord("w")  # end when nobody reads standard output any more
 EXIT = ord("x")  # end with this exit code, decimal
 

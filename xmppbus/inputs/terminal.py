@@ -121,6 +121,11 @@ class ClientTerminal:
             self._ask(path)
             yield content
 
+    async def save(self, path: bytes, content: bytes) -> None:
+        """As `Terminal` says."""
+        self._write(frames.pack(frames.INTO, path))
+        await self._send(frames.OUTPUT, content)
+
     async def watch(self) -> None:
         """As `Terminal` says."""
         self.endless = True

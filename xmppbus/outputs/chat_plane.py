@@ -28,6 +28,7 @@ from xmppbus.route import ESCALATION, Target
 from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.sealing import Recipients
 from xmppbus.xmpp.talk import Talk
+from xmppbus.xmpp.upload import Uploads
 
 if TYPE_CHECKING:
     from xmppbus.xmpp.omemo import Encryption
@@ -60,6 +61,7 @@ def open_chat_plane(house: House, people: People, owners: Owners) -> None:
     house.people = people
     house.audience = Audience(people, house.routes, house.clock)
     house.talk = Talk(house.xmpp, bot, house.audience, clock=house.clock)
+    house.uploads = Uploads(house.xmpp, house.xmpp.options)
     house.rooms = Rooms(
         house.xmpp,
         house.talk,

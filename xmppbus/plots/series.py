@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 from array import array
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -240,10 +240,20 @@ async def entries_of(journal: Journal, wanted: Wanted) -> AsyncIterator[Sequence
         await asyncio.sleep(0)  # everybody else has a turn
 
 
-async def collect(journal: Journal, wanted: Wanted, points: int = limits.PLOT_POINTS) -> Series:
+Told = Callable[[int], Awaitable[None]]
+"""Is told how many events were looked at by now."""
+
+
+async def collect(
+    journal: Journal, wanted: Wanted, points: int = limits.PLOT_POINTS, told: Told | None = None
+) -> Series:
     """The series that is wanted. Raises `Refused` (payload-too-big) where there are too many values."""
     collector = Collector(wanted, points)
+    count = 0
     async for entries in entries_of(journal, wanted):
         for entry in entries:
             collector.take(entry)
+        count += len(entries)
+        if told:
+            await told(count)
     return await asyncio.to_thread(collector.series)

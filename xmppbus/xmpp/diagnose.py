@@ -18,7 +18,7 @@ import msgspec
 from xmppbus import limits
 from xmppbus.event import parse
 from xmppbus.options import NodeOptions, XmppOptions
-from xmppbus.xmpp import requests
+from xmppbus.xmpp import requests, upload
 from xmppbus.xmpp.component import WORDS, address_of
 from xmppbus.xmpp.connection import Connection, Ended
 from xmppbus.xmpp.nodes import Difference, Nodes
@@ -60,6 +60,8 @@ async def diagnose(
             await _look(visit, nodes, found)
             if encrypts:
                 found.append(await _keys(visit, bot))
+            if bot and not any(each.level == "bad" for each in found):
+                found.append(await _pictures(visit, bot))
     except Ended as ended:
         found.append(_not_connected(options, ended))
     except NoAnswer:
@@ -107,10 +109,11 @@ class _Visit:
         """Note a node that is to be deleted in the end."""
         self._made.append(node)
 
-    async def ask(self, kind: str, to: str, inner: str) -> Element:
+    async def ask(self, kind: str, to: str, inner: str, *, sender: str = "") -> Element:
         """See `Asker`."""
         request_id = self.pipeline.new_id()
-        sender = f" from='{attribute(self.sender)}'" if self.sender else ""
+        sender = sender or self.sender
+        sender = f" from='{attribute(sender)}'" if sender else ""
         stanza = f"<iq type='{kind}' id='{request_id}'{sender} to='{attribute(to)}'>{inner}</iq>"
         return await self.pipeline.ask(request_id, stanza.encode(), to)
 
@@ -204,6 +207,22 @@ async def _keys(visit: _Visit, bot: str) -> Finding:
         text = f"the server has no PEP for {account}, where its keys would be: nobody can encrypt for it"
         return Finding("doubt", "encryption", text)
     return Finding("good", "encryption", f"{account} has PEP, where its keys are; it encrypts (OMEMO)")
+
+
+async def _pictures(visit: _Visit, bot: str) -> Finding:
+    """Does the server take what `plot` draws (XEP-0363)? A place is asked for, and nothing put there."""
+    domains = upload.domains_of(visit.options)
+    service = await upload.find_service(visit, domains)
+    if service is None:
+        text = f"{' and '.join(domains)} takes no files (XEP-0363), so `plot` answers with a curve in text alone"
+        return Finding("doubt", "pictures", text, "upload")
+    try:
+        file = upload.File("check.png", b"?", "image/png")
+        await upload.request_slot(visit, service.jid, file, bot if visit.sender else "")
+    except (ErrorAnswer, ValueError) as error:
+        text = f"{service.jid} gives {bot} no place for a picture ({error}), so `plot` answers with a curve in text"
+        return Finding("doubt", "pictures", text, "upload")
+    return Finding("good", "pictures", f"{service.jid} takes the pictures that `plot` draws")
 
 
 async def _make(visit: _Visit, profiles: Sequence[NodeOptions]) -> list[Finding]:

@@ -35,7 +35,7 @@ from xmppbus import limits
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.lanes import Lanes
 from xmppbus.xmpp.omemo_nodes import DEVICES, NAMESPACE, KeyNodes, changed, condition_of, reason_of
-from xmppbus.xmpp.omemo_sessions import Wire, encrypted_xml, open_sessions
+from xmppbus.xmpp.omemo_sessions import Wire, encrypted_xml, fetch_keys, open_sessions
 from xmppbus.xmpp.omemo_store import Keys
 from xmppbus.xmpp.replies import NoAnswer, Unanswered
 from xmppbus.xmpp.sealing import ENCRYPTED, Recipients, Wanted, is_encrypted, readable, taken_apart
@@ -243,7 +243,7 @@ class Encryption:
         for jid in left:
             if await self._has_devices(sessions, jid):
                 with contextlib.suppress(TimeoutError):
-                    await _fetch_keys(sessions, jid)
+                    await fetch_keys(sessions, jid)
 
     async def sealed(self, to: str, stanza: bytes) -> bytes:
         """The message as it may be sent to a JID: encrypted, as it is, or words that say only that there is one.
@@ -280,6 +280,18 @@ class Encryption:
         except NoAnswer as error:
             log.info("%s: something was not said to %s: %s", self._talk.jid, to, error)
 
+    async def encrypts(self, jid: str) -> bool:
+        """See `talk.Encryption`."""
+        wanted = self._recipients.of(jid)
+        if wanted is not Wanted.POSSIBLE:
+            return wanted is Wanted.REQUIRED
+        if (await self._keys.load_primitive(f"/xmppbus/encrypted/{jid}", bool)).maybe(False):
+            return True
+        try:
+            return await self._has_devices(await self._ready(), jid)
+        except (_Unreadable, NoAnswer):
+            return True  # nobody knows: as if it were
+
     async def _encrypted(self, jid: str, text: str) -> str | None:
         """The `<encrypted/>`; None for somebody who is to be sent plain words."""
         wanted = self._recipients.of(jid)
@@ -296,7 +308,7 @@ class Encryption:
                 raise
             return None
         try:
-            await _fetch_keys(sessions, jid)
+            await fetch_keys(sessions, jid)
             async with self._turn:
                 messages, _ = await sessions.encrypt(frozenset({jid}), {NAMESPACE: text.encode()})
                 if not was_encrypted:
@@ -363,7 +375,7 @@ class Encryption:
         if len(self._mended) > limits.OMEMO_BUNDLES:
             self._mended.popitem(last=False)
         with contextlib.suppress(OMEMOException, TimeoutError):
-            await _fetch_keys(self._sessions, sender)
+            await fetch_keys(self._sessions, sender)
             async with asyncio.timeout(limits.OMEMO_SECONDS), self._turn:
                 for device in await self._sessions.get_device_information(sender):
                     if str(device.device_id) == number:
@@ -382,12 +394,6 @@ class Encryption:
             # Whoever writes so is answered so, come what may.
             await self._keys.store(f"/xmppbus/encrypted/{sender}", True)
         return None if text is None else text.decode()
-
-
-async def _fetch_keys(sessions: SessionManager, jid: str) -> None:
-    """What has to be fetched to encrypt, while others have their turn with the library."""
-    async with asyncio.timeout(limits.OMEMO_SECONDS):
-        await sessions.get_device_information(jid)
 
 
 async def _hear(stanza: Element, hear: Callable[[Element], None]) -> None:

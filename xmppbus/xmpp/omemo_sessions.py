@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from slixmpp.xmlstream.tostring import tostring
 from slixmpp_omemo import TrustLevel
 from slixmpp_omemo.base_session_manager import BaseSessionManager
 
+from xmppbus import limits
 from xmppbus.errors import BusError
 from xmppbus.xmpp.omemo_nodes import DEVICES, KeyNodes, bundle_node
 from xmppbus.xmpp.omemo_store import Keys
@@ -121,3 +123,9 @@ def _class(wire: Wire) -> type[SessionManager]:
 def encrypted_xml(message: Message) -> str:
     """An `<encrypted/>` (XEP-0384 0.3 §4.5)."""
     return tostring(oldmemo.etree.serialize_message(message))
+
+
+async def fetch_keys(sessions: SessionManager, jid: str) -> None:
+    """What has to be fetched to encrypt, while others have their turn with the library."""
+    async with asyncio.timeout(limits.OMEMO_SECONDS):
+        await sessions.get_device_information(jid)

@@ -56,6 +56,9 @@ class Encryption(Protocol):
     def reads(self, jid: str) -> bool:
         """Whether what a bare JID encrypts is meant to be read."""
 
+    async def encrypts(self, jid: str) -> bool:
+        """Whether what a bare JID is told is encrypted, or is not told at all."""
+
     def status(self) -> dict[str, Any]:
         """What `xmppbus status` shows."""
 

@@ -7,6 +7,7 @@ from xmppbus.bot.commands import (
     listening,
     looking,
     owning,
+    plotting,
     publishing,
     quieting,
     rooms,
@@ -15,7 +16,7 @@ from xmppbus.bot.commands import (
 from xmppbus.plugins import Registry
 
 # `help` lists them in this order: what is wanted first comes first.
-_PARTS = (about, listening, looking, acknowledging, quieting, standing, publishing, dead, owning, rooms)
+_PARTS = (about, listening, looking, plotting, acknowledging, quieting, standing, publishing, dead, owning, rooms)
 
 
 def register(registry: Registry) -> None:
