@@ -24,9 +24,7 @@ log = logging.getLogger("xmppbus.deliver")
 
 _IDLE = timedelta(seconds=30)
 
-GONE = Outcome(
-    Verdict.STOPPED, "gone", "its route is not in the config any more; bring the route back, or drop what waits"
-)
+GONE = Outcome(Verdict.STOPPED, "gone", "its route is not in the config any more; bring it back, or drop what waits")
 
 Work = Callable[[Run], AsyncGenerator[Settled, None]]
 """Works a run: yields what settles each of its deliveries as soon as it is known."""
@@ -70,7 +68,7 @@ class Deliverer:
                     failures = 0
                 except Exception:  # the house is kept alive: an output's bug, or a damaged entry, is not the others'
                     failures += 1
-                    log.exception("%s: could not look for work; trying again", self.output)
+                    log.exception("%s: can't look for work; trying again", self.output, extra={"output": self.output})
                     await asyncio.sleep(self._retry.decide(failures, self._dice))
         finally:
             await self._leave()
@@ -114,7 +112,7 @@ class Deliverer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._active.pop(task, None)
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, JournalFailed):
-            log.error("%s: a run failed", self.output, exc_info=error)
+            log.error("%s: a run failed", self.output, exc_info=error, extra={"output": self.output})
 
     async def _run(self, run: Run) -> None:
         settling = Settling(self._journal, run)
@@ -131,7 +129,7 @@ class Deliverer:
             if not stop and count < len(run.deliveries):
                 raise RuntimeError(f"{count} outcomes for {len(run.deliveries)} deliveries")
         except Exception as error:  # the house is kept alive: an output's bug stops its place and shows
-            log.exception("%s: the output failed at %s", self.output, run.place)
+            log.exception("%s: the output failed at %s", self.output, run.place, extra=self._where(run))
             stop = self._stop(run, bug(error))
         finally:
             # Also when cancelled: what the other side has said is written down before the claim ends.
@@ -146,8 +144,11 @@ class Deliverer:
         except JournalFailed:
             raise
         except Exception as error:  # nothing may leave a place claimed for ever
-            log.exception("%s: could not write down what became of %s", self.output, run.place)
+            log.exception("%s: no way to write down what became of %s", self.output, run.place, extra=self._where(run))
             await self._journal.settle(run, (), stop=self._stop(run, bug(error)))
+
+    def _where(self, run: Run) -> dict[str, object]:
+        return {"output": self.output, "place": run.place, "event_id": run.deliveries[0].item_id}
 
     def _stop(self, run: Run, outcome: Outcome) -> Stop | None:
         if outcome.verdict in (Verdict.DELIVERED, Verdict.DEAD):
@@ -163,7 +164,8 @@ class Deliverer:
             return Stop(what.name, text, self._attempts.get(run.place, 0), seconds)
         attempts = self._attempts[run.place] = self._attempts.get(run.place, 0) + 1
         seconds = self._retry.decide(attempts, self._dice, outcome.retry_after)
-        log.warning("%s: %s is stopped: %s %s", self.output, run.place, outcome.condition, outcome.text)
+        about = {**self._where(run), "condition": outcome.condition, "attempts": attempts}
+        log.warning("%s: %s is stopped: %s %s", self.output, run.place, about["condition"], outcome.text, extra=about)
         return Stop(what.name, text, attempts, seconds)
 
 
@@ -200,7 +202,9 @@ def stations_work(stations: Mapping[str, Analyzer], bus: Bus, jobs: int = limits
                     return Settled(delivery.id, GONE)
                 return bus.onward(station, delivery.id, delivery.event, passed)
             except Exception as error:  # the house is kept alive: a bug stops the station, and the event stays
-                log.exception("analyzer %s failed at event %s", station, delivery.item_id)
+                log.exception(
+                    "analyzer %s failed at %s", station, delivery.item_id, extra={"event_id": delivery.item_id}
+                )
                 return Settled(delivery.id, bug(error))
 
     async def work(run: Run) -> AsyncGenerator[Settled, None]:

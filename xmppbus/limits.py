@@ -119,6 +119,21 @@ behind entries that do not concern them is remembered, so as not to look again."
 OUTCOME_CHARACTERS = 500
 """A server's words about a delivery, kept for people."""
 
+BACKUP_PAGES = 1_024
+BACKUP_PAUSE_SECONDS = 0.25
+SPARE_BYTES = 64 * MIB
+"""Copied at once by a backup, beside which commits go on: 4 MiB, then a pause as long as that took, but not longer than
+the second. What a backup, a restore and a vacuum leave free on a disk: more than the reserve and its margin, so that
+the daemon never meets a full disk because of them."""
+assert SPARE_BYTES > 2 * (RESERVE_BYTES + RESERVE_MARGIN_BYTES)
+
+RESTORE_GAP = 10_000_000_000
+"""Sequences left out after a restore where nobody knows how many were given since the backup: at 15,000 events a second
+they last for a week. JavaScript's numbers hold a million times as many."""
+
+CHECKED_EVENTS = 1_000
+"""Events that `journal check` reads in one step."""
+
 # --- delivery -------------------------------------------------------------------------------------------------------
 
 RUN_EVENTS = 512
@@ -654,6 +669,16 @@ SETUP_CHECK_SECONDS = 30.0
 """Files of another server's config that `init` reads: one that includes itself would never end. How long `prosodyctl check
 config` may take: it asks DNS of nothing."""
 
+# --- the log --------------------------------------------------------------------------------------------------------
+
+LOG_CHARACTERS = 16_384
+LOG_LINES = 100
+LOG_SECONDS = 60.0
+LOG_SORTS = 1_000
+"""Of one text in the log: a traceback fits, and a datagram to systemd's journal stays below its socket's bound. Lines
+of one sort (of one place in the program) in so many seconds; more are counted: strangers cause some of them, and a log
+must not fill the disk. Sorts that are told apart; fewer places in the program say something."""
+
 # --- the demonstration's server -------------------------------------------------------------------------------------
 
 SERVER_START_SECONDS = 20.0
@@ -666,6 +691,21 @@ SUBSCRIBE_AGAIN_SECONDS = 0.2
 PORT_TRIES = 200
 """The demonstration: how often it looks whether the bus is up, publishes, and asks for a node that is not there yet;
 how many ports it tries before it says that none is free."""
+
+DEMO_ORDER_SECONDS = 0.8
+DEMO_DISK_SECONDS = 2.0
+DEMO_AGAIN_SECONDS = 0.3
+DEMO_ANSWER_SECONDS = 5.0
+DEMO_ITEMS = 1_000
+DEMO_SETTLE_SECONDS = 10.0
+DEMO_DRAIN_SECONDS = 5.0
+DEMO_STATUS_SECONDS = 2.0
+DEMO_CHAOS_SECONDS = (3.0, 8.0)
+DEMO_DOWN_SECONDS = (0.5, 3.0)
+"""The topology: how often its publishers publish, try again, and wait for an answer. Items that its nodes keep, a quarter of an
+hour of orders, for a display that was away. An event that has not come so long after a later one did is counted as lost. How
+long it waits at its end for what is on the way; how often it asks the bus how it is; how long chaos waits between two
+parts that it kills, and before it starts one again."""
 
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"

@@ -6,6 +6,7 @@ Nothing here that a plugin could not do: handlers are outputs, commands are comm
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -86,9 +87,10 @@ class Bot:
 
     def main(self) -> int:
         """The same; the exit code."""
-        from xmppbus.cli.serve import log_to_error_output, run_house
+        from xmppbus.cli.serve import run_house
+        from xmppbus.running.logs import begin_log
 
-        log_to_error_output(logging.INFO)
+        begin_log(logging.INFO, None, os.environ)
         try:
             return run_house(self._config, self.register)
         except (ConfigInvalid, PluginInvalid) as error:
@@ -147,7 +149,7 @@ class _Handling:
             try:
                 await self._handler(delivery.event)
             except Exception as error:  # a script may raise anything; its event is kept, and `status` says why it waits
-                log.exception("%s failed at %s", self._name, delivery.item_id)
+                log.exception("%s failed at %s", self._name, delivery.item_id, extra={"event_id": delivery.item_id})
                 failed = True
                 yield Outcome(Verdict.STOPPED, "bug", f"{self._name}: {type(error).__name__}: {error}")
             else:

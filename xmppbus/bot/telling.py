@@ -22,7 +22,7 @@ def tell(desk: Desk, jid: str, text: str) -> None:
     try:
         talk.say(jid, stanza)
     except BusError as error:
-        log.info("%s was not told: %s", jid, error)
+        log.info("%s was not told: %s", jid, error, extra={"jid": jid})
 
 
 def tell_owners(desk: Desk, text: str) -> None:

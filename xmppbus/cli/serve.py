@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import click
 from xmppbus import limits
 from xmppbus.cli.desk import Action, Desk
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed, JournalHeld, PluginInvalid
+from xmppbus.running.logs import FORMATS, begin_log
 
 if TYPE_CHECKING:
     from xmppbus.house import House
@@ -32,19 +32,26 @@ is done for each of them."""
 @click.command()
 @click.option("--config", metavar="FILE", help="The config; else $XMPPBUS_CONFIG, ./xmppbus.yaml, and so on.")
 @click.option("--verbose", is_flag=True, help="Log more than one needs when all is well.")
-def serve(config: str | None, verbose: bool) -> Action:
+@click.option("--log-format", type=click.Choice(FORMATS), help="How to log; else $XMPPBUS_LOG, and what fits.")
+def serve(config: str | None, verbose: bool, log_format: str | None) -> Action:
     """Run the daemon, until SIGTERM or Ctrl-C.
 
     With no config at all it is a local bus: journal, socket, HTTP on loopback, plugins, listeners. A second daemon on
     the same journal is refused (exit 75).
 
+    It logs to the error output: as text; as `json`, one object a line; or, under systemd, as fields of its `journal`.
+
     \b
     Example:
       xmppbus serve --config /etc/xmppbus/xmppbus.yaml
+      xmppbus serve --log-format json
     """
 
     async def action(desk: Desk) -> int:
-        log_to_error_output(logging.DEBUG if verbose else logging.INFO)
+        try:
+            begin_log(logging.DEBUG if verbose else logging.INFO, log_format, os.environ)
+        except ValueError as error:
+            return await _fail(desk, error, Exit.USAGE)
         try:
             return run_house(Path(config) if config else None)
         except ConfigInvalid as error:
@@ -96,14 +103,6 @@ def started(house: House) -> None:
     for notice in house.notices:
         log.warning("%s", notice)
     log.info("the bus is up: journal %s, socket %s", house.config.journal_path, house.config.socket_path)
-
-
-def log_to_error_output(level: int) -> None:
-    """One line a record; systemd's journal has a clock of its own."""
-    handler = logging.StreamHandler(sys.stderr)
-    clock = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    handler.setFormatter(logging.Formatter(f"{clock}%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler])
 
 
 async def _fail(desk: Desk, error: BaseException, code: int) -> int:

@@ -125,14 +125,14 @@ class SpoolInput:
                 await self._take_file(self._directory / name, accept)
             except Refused as refusal:
                 reason = reason or str(refusal)
-                log.warning("the spool's file %s waits: %s", name, refusal)
+                log.warning("the spool's file %s waits: %s", name, refusal, extra={"file": name})
                 if refusal.code is not Code.NODES:  # which concerns the types in this file; the others all files
                     break
             except _Unreadable as error:
                 self._move_aside(self._directory / name, str(error))
             except OSError as error:
                 reason = reason or f"{name}: {error.strerror}"
-                log.warning("the spool's file %s can't be taken up: %s", name, error)
+                log.warning("the spool's file %s can't be taken up: %s", name, error, extra={"file": name})
             else:
                 taken += 1
         self._reason = reason

@@ -168,7 +168,9 @@ class Escalations:
             try:
                 await self._take(name, first.chain)
             except Exception:  # the house is kept alive: what can't be looked at now is looked at again
-                log.exception("an escalation along the route %s has to wait", first.chain.route)
+                log.exception(
+                    "an escalation along the route %s has to wait", first.chain.route, extra=_about(first.chain)
+                )
                 later = self._house.ticks() + limits.ESCALATION_AGAIN_SECONDS
                 self._waiting[name] = first._replace(due=later)
         return None
@@ -178,7 +180,8 @@ class Escalations:
         entry = await self._entry(escalation.sequence)
         following = None
         if chain is None or entry is None or escalation.step >= len(chain.steps):
-            log.info("the escalation of %s ends: its route, its step or its event is gone", escalation.route)
+            text = "the escalation of %s ends: its route, its step or its event is gone"
+            log.info(text, escalation.route, extra=_about(escalation, entry))
             await self._people.escalate(escalation, (), None)
         else:
             verdict = await self._verdict(escalation, chain, entry)
@@ -211,7 +214,7 @@ class Escalations:
         if not await self._people.escalate(escalation, targets, due):
             return False, None
         said = ", ".join(f"{target.output}:{target.place}" for target in targets)
-        log.info("%s goes to %s; %s", entry.item_id, said, chain.note(step))
+        log.info("%s goes to %s; %s", entry.item_id, said, chain.note(step), extra=_about(escalation, entry))
         return True, escalation._replace(step=step + 1, due=due) if due else None
 
     async def _verdict(self, escalation: Escalation, chain: Chain, entry: Entry) -> escalating.Verdict:
@@ -256,6 +259,12 @@ class Escalations:
         left = (escalation.due - self._house.clock()).total_seconds() if seconds is None else seconds
         due = self._house.ticks() + min(max(left, 0.0), most)
         self._waiting[escalation.route, escalation.episode] = Waiting(escalation, due)
+
+
+def _about(escalation: Escalation, entry: Entry | None = None) -> dict[str, object]:
+    """For the log."""
+    found = {"route": escalation.route, "step": escalation.step, "sequence": escalation.sequence}
+    return {**found, "event_id": entry.item_id} if entry else found
 
 
 def register(registry: Registry) -> None:

@@ -115,7 +115,7 @@ class ForPeople:
                 async with asyncio.timeout(limits.FOLD_SECONDS):
                     await self._advanced.wait()
             if self._newest == newest and not self._advanced.is_set():
-                log.warning("event %d is not folded yet; going on without it", sequence)
+                log.warning("event %d is not folded yet; going on without it", sequence, extra={"sequence": sequence})
                 return
 
     async def work(self, run: Run) -> AsyncGenerator[Settled, None]:

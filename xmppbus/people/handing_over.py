@@ -102,7 +102,8 @@ class ManyDeliverer(Deliverer):
             if left:
                 raise RuntimeError(f"no outcome for {len(left)} of {len(runs)} runs")
         except Exception:  # the house is kept alive: an output's bug stops its place and shows
-            log.exception("%s: the output failed at %d places; each is tried alone", self.output, len(left))
+            about = {"output": self.output, "places": len(left)}
+            log.exception("%s: the output failed at %d places; each is tried alone", *about.values(), extra=about)
             failed = True
         finally:
             # Also when cancelled: what the other side has said is written down before the claims end.
@@ -132,7 +133,9 @@ class ManyDeliverer(Deliverer):
             except JournalFailed:
                 raise
             except Exception as error:
-                log.exception("%s: could not write down what became of %s", self.output, run.place)
+                log.exception(
+                    "%s: no way to write down what became of %s", self.output, run.place, extra=self._where(run)
+                )
                 await self._journal.settle(run, (), stop=self._stop(run, bug(error)))
 
 

@@ -191,7 +191,7 @@ class Ledger:
             except JournalFailed:
                 raise
             except Exception:  # what can't be done for one of them is not the others'
-                log.exception("what came back of %s could not be dealt with", each.jid)
+                log.exception("what came back of %s could not be dealt with", each.jid, extra={"jid": each.jid})
 
     async def _follow(self, back: Back, sent: dict[str, Message]) -> None:
         """What follows from one of them."""
@@ -278,7 +278,7 @@ class Ledger:
             return
         suspended = f"{bounces} messages in a row came back ({why})"
         await self._audience.alter(back.jid, bounces=bounces, suspended=suspended)
-        log.warning("%s is sent nothing more: %s", back.jid, suspended)
+        log.warning("%s is sent nothing more: %s", back.jid, suspended, extra={"jid": back.jid})
         await self._tell(
             back.jid,
             message.id,

@@ -276,5 +276,5 @@ async def _keep(name: str, one: Input, accept: Accept) -> None:
         except Exception:  # the house is kept alive: one input's bug is not the others'
             attempts += 1
             seconds = _RESTART.decide(attempts, random.random)
-            log.exception("the input %s crashed; it starts again in %.1f s", name, seconds)
+            log.exception("the input %s crashed; it starts again in %.1f s", name, seconds, extra={"input": name})
             await asyncio.sleep(seconds)

@@ -270,7 +270,7 @@ class Contacts:
                     raise Refused(Code.TOO_MANY, f"there are {len(self._known)} contacts")
                 await self._persons.alter(jid, **after._asdict())
             except Refused as refused:
-                log.warning("%s can't be a contact: %s", jid, refused)
+                log.info("%s can't be a contact: %s", jid, refused, extra={"jid": jid})
                 if (
                     kind == "subscribe"
                 ):  # not for a probe: whoever is subscribed stays so, though it is not written down

@@ -84,7 +84,7 @@ class Invitations:
 
     async def _accept(self, invitation: Invitation) -> None:
         by = bare(invitation.inviter)
-        log.info("%s invites us to %s", by, invitation.room)
+        log.info("%s invites us to %s", by, invitation.room, extra={"room": invitation.room, "jid": by})
         try:
             standing = await self._joins.join(invitation.room, password=invitation.password, by=by)
         except (Refused, ValueError) as error:
@@ -94,7 +94,8 @@ class Invitations:
             self._tell(by, f"{invitation.room}: {standing.words}; it is tried again")
 
     def _decline(self, invitation: Invitation, reason: str) -> None:
-        log.info("an invitation to %s by %s is declined: %s", invitation.room, invitation.inviter, reason)
+        about = {"room": invitation.room, "jid": invitation.inviter}
+        log.info("an invitation to %s by %s is declined: %s", *about.values(), reason, extra=about)
         if not invitation.is_mediated:  # there is no way to decline it but in words
             self._tell(invitation.inviter, f"{invitation.room}: {reason}")
             return

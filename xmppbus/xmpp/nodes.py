@@ -217,7 +217,7 @@ class Nodes:
         try:
             await self._stream.ask("set", self._stream.service, requests.configure(node, changes))
         except ErrorAnswer as error:
-            log.info("node %s: %s", node, error.reply)
+            log.info("node %s: %s", node, error.reply, extra={"node": node})
             return False
         return True
 
@@ -277,7 +277,8 @@ class Nodes:
             return
         self.differences[node] = both
         for each in found:
-            log.info("node %s: %s is %s, not %s", node, each.option, each.got, each.wanted)
+            about = {"node": node, "option": each.option}
+            log.info("node %s: %s is %s, not %s", node, each.option, each.got, each.wanted, extra=about)
 
 
 def _check_closed(node: str, wanted: dict[str, str], found: dict[str, str]) -> None:

@@ -212,7 +212,7 @@ class Occupancy:
                 self._enter(WAITING)  # the session is over; the next one begins anew
                 await asyncio.sleep(0)
             except Exception:  # the house is kept alive: one room's bug is not the others'
-                log.exception("%s: being in the room failed", self.wanted.jid)
+                log.exception("%s: being in the room failed", self.wanted.jid, extra={"room": self.wanted.jid})
                 self.attempts += 1
                 await asyncio.sleep(pause(State.REFUSED, self.attempts, self._shared.dice))
 
@@ -279,7 +279,8 @@ class Occupancy:
     async def _configure(self, standing: Standing) -> Standing:
         """There was no such room: make it, so that others can come in, and give it to the bot's owners."""
         room = self.wanted.jid
-        log.warning("%s: there was no such room; it is made, and belongs to the bot and its owners", room)
+        text = "%s: there was no such room; it is made, and belongs to the bot and its owners"
+        log.warning(text, room, extra={"room": room})
         try:
             try:
                 await self._ask("set", room, muc.configuration(muc.NEW_ROOM))
@@ -288,7 +289,7 @@ class Occupancy:
             if self._shared.owners:
                 await self._ask("set", room, muc.affiliations(self._shared.owners, "owner"))
         except ErrorAnswer as error:
-            log.warning("%s: it could not be made as it should be: %s", room, error)
+            log.warning("%s: it could not be made as it should be: %s", room, error, extra={"room": room})
         return standing
 
     async def _stay(self) -> None:
