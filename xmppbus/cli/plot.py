@@ -70,8 +70,8 @@ def plot(pattern: str, field: str, since: str, out: str | None, json: bool, **lo
 
     \b
     Example:
-      xmppbus plot http.latency --field data.ms
-      xmppbus plot build.finished --field data.seconds --by key --since 180d --out builds.png
+      xmppbus plot http.latency --field data.ms --out latency.png
+      xmppbus plot build.finished --field data.seconds --since 180d --by key
     """
 
     async def action(desk: Desk) -> int:
