@@ -60,8 +60,10 @@ class Checkpointer:
                 return
             self._idle.wait(limits.BUSY_SECONDS)  # the disk is slower than what comes in: the log must not fill it
         if self._long:
-            # Waits for whoever reads now, so that the log starts anew; a reader that takes longer is met again.
-            self._long = not _start_anew(writer)
+            # Waits for whoever reads now, so that the log starts anew. A reader that takes longer, as a backup does, is
+            # met again after the next pass: no commit waits for it twice.
+            _start_anew(writer)
+            self._long = False
         elif self._bytes >= limits.WAL_BYTES // 2:
             self._bytes = 0
             self._idle.clear()
@@ -85,12 +87,11 @@ def _copy(connection: sqlite3.Connection) -> int:
     return pages
 
 
-def _start_anew(connection: sqlite3.Connection) -> bool:
-    """Copy the rest and wait for those who read the log, a moment at most; whether it starts anew."""
+def _start_anew(connection: sqlite3.Connection) -> None:
+    """Copy the rest and wait for those who read the log, a moment at most, so that it starts anew if it can."""
     (usual,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {int(limits.LOG_READERS_SECONDS * 1000)}")
     try:
-        busy: int = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {usual}")
-    return not busy

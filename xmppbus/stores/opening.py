@@ -70,6 +70,21 @@ class Lock:
             self._descriptor = -1
 
 
+def holder(journal: Path) -> int | None:
+    """The process that has a journal open; None when nobody has. Asks the kernel, so that nobody's lock is tried."""
+    try:
+        found = os.stat(journal.with_name(journal.name + ".lock"))
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+    except OSError:
+        return None
+    file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    for line in locks.splitlines():
+        words = line.split()  # `1: FLOCK ADVISORY WRITE 1234 08:01:131 0 EOF`, proc_locks(5)
+        if words[1:2] == ["FLOCK"] and words[5:6] == [file]:
+            return int(words[4])
+    return None
+
+
 def make_private(path: Path) -> None:
     """The journal's directory and file, for their owner only: events are people's data. Keeps what exists."""
     try:
@@ -104,6 +119,17 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """One that could not change anything if it tried, for another process than the daemon's.
+
+    Unlike a connection that may write, it leaves the log alone when it is closed: at that moment the file of this name
+    may be another one, restored or compacted, with a log of its own.
+    """
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=limits.BUSY_SECONDS, isolation_level=None
+    )
+
+
 def open_writer(path: Path, reserve: Reserve) -> Opened:
     """Open or make the journal. Raises `JournalFailed` for a file that is none, or of a newer xmppbus."""
     try:
@@ -128,13 +154,22 @@ def _open_writer(path: Path) -> Opened:
         raise JournalFailed(f"{path} can't be opened as a journal: {error}") from error
 
 
-def _migrate(path: Path, connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def check_version(path: Path, connection: sqlite3.Connection) -> int:
+    """The schema of a journal, 0 of one that is empty. Raises `JournalFailed` for what this xmppbus can't use."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if version > SCHEMAS:
-        raise JournalFailed(f"{path} was made by a newer xmppbus (schema {version}, here {SCHEMAS}); install that one")
+        raise JournalFailed(
+            f"{path} was made by a newer xmppbus (schema {version}, here {SCHEMAS}): install that one again, or "
+            "restore a backup from before the upgrade (docs/howto/upgrade.md)"
+        )
     if version and application != _APPLICATION:
         raise JournalFailed(f"{path} is a database of another program; name another file in `journal.path`")
+    return version
+
+
+def _migrate(path: Path, connection: sqlite3.Connection) -> None:
+    version = check_version(path, connection)
     for number in range(version + 1, SCHEMAS + 1):
         script = queries.text(f"schema_{number}")
         mark = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {number};"

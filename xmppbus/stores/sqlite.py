@@ -349,12 +349,13 @@ class SqliteJournal:
 
     # --- forgetting ---------------------------------------------------------------------------------------------------
 
-    async def prune(self) -> int:
-        """Forget what was settled and is older than `keep_days`, or more than fits; how many entries it was.
+    async def prune(self, older_than: timedelta | None = None) -> int:
+        """Forget what was settled and is older than that (else `keep_days`), or more than fits; how many entries.
 
         In small commits, between which appends go on. Call it now and then.
         """
-        before = self._moment() - int(self.keep_days * 86_400_000)
+        seconds = self.keep_days * 86_400 if older_than is None else older_than.total_seconds()
+        before = self._moment() - int(seconds * 1000)
         pruned = await self._pruner.prune(before)
         await self.people.prune(before)
         return pruned
