@@ -28,14 +28,22 @@ from xmppbus.render import MARKS, plain
 @click.option("--install", is_flag=True, help="Install Prosody from Debian's packages if it is missing (as root).")
 @click.option("--duration", type=click.FloatRange(0.1), metavar="SECONDS", help="End after so long; else with Ctrl-C.")
 @click.option("--json", is_flag=True, help="One JSON object a line for each event that the subscriber received.")
-def demo(install: bool, duration: float | None, json: bool) -> Action:
+@click.option(
+    "--topology", is_flag=True, help="Two publishers, a worker and a display, and keys that kill and start each."
+)
+def demo(install: bool, duration: float | None, json: bool, topology: bool) -> Action:
     """Show it at work: a private Prosody, the bus and its bot, a trickle of events, and a subscriber.
 
     All of it runs on loopback in a temporary directory, and ends with Ctrl-C.
 
+    With --topology each part is a process that you may kill, the server and the bus too, while it counts what was
+    accepted and what arrived. Without a terminal it takes commands, a line each: kill NAME, stop NAME, start NAME,
+    chaos on, chaos off, quit. It exits with 70 when something was lost.
+
     \b
     Example:
       xmppbus demo --install
+      xmppbus demo --topology
       xmppbus demo --duration 20 --json
     """
 
@@ -43,12 +51,21 @@ def demo(install: bool, duration: float | None, json: bool) -> Action:
         try:
             if (missing := installing.missing()) and (code := await _install(desk, missing, install)):
                 return code
+            if topology:
+                return _play_topology(desk, duration, json)
             return asyncio.run(_play(duration, _printer(desk, json), None if json else _introduce(desk)))
         except ServerStartError as error:
             await desk.err(f"{error}")
             return Exit.UNAVAILABLE
 
     return action
+
+
+def _play_topology(desk: Desk, duration: float | None, json: bool) -> int:
+    from xmppbus.cli.topology import play_topology
+
+    with tempfile.TemporaryDirectory(prefix="xmppbus-demo-") as directory:
+        return asyncio.run(play_topology(desk, Path(directory), duration=duration, json=json))
 
 
 async def _install(desk: Desk, missing: list[str], wanted: bool) -> int:

@@ -42,12 +42,17 @@ class Subscriber:
         service: str,
         nodes: Sequence[str],
         seen: Seen,
+        notified: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`notified` is called with the item id of each notification, also when the same comes again."""
+        self._notified = notified
+        self._ended = asyncio.Event()
         self._host, self._port, self._service, self._nodes, self._seen = host, port, service, nodes, seen
         context = ssl.create_default_context(cafile=ca_file)
         self._client: Any = slixmpp.ClientXMPP(jid, password, ssl_context=context)
         self._client.register_plugin("xep_0060")
         self._client.add_event_handler("pubsub_publish", self._arrived)
+        self._client.add_event_handler("disconnected", lambda _: self._ended.set())
         self._told: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -60,6 +65,8 @@ class Subscriber:
         try:
             await asyncio.wait_for(started, limits.CONNECT_DEADLINE_SECONDS)
         except TimeoutError:
+            self._client.cancel_connection_attempt()
+            self._client.abort()
             raise SubscriberError(f"no login at {self._host}:{self._port} in time") from None
         self._client.send_presence()  # notifications are headlines: a server drops them for those who are not there
         self._tasks = [asyncio.create_task(self._follow(node)) for node in self._nodes]
@@ -72,6 +79,10 @@ class Subscriber:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._client.disconnect(wait=limits.CLOSE_SECONDS), limits.CLOSE_SECONDS + 1)
         self._client.abort()
+
+    async def ended(self) -> None:
+        """Return when the connection has ended, whoever ended it."""
+        await self._ended.wait()
 
     async def _follow(self, node: str) -> None:
         """Subscribe; a node is made with its first event, so until then there is nothing to subscribe to."""
@@ -90,6 +101,7 @@ class Subscriber:
     def _arrived(self, message: Any) -> None:
         for items in message.xml.iter(f"{{{_EVENT}}}items"):
             for item in items.iter(f"{{{_EVENT}}}item"):
+                self._notified(item.get("id", ""))
                 self._tell(items.get("node", ""), item)
 
     def _tell(self, node: str, element: Element) -> None:
