@@ -352,7 +352,7 @@ def _why_not(listen: str, error: OSError) -> str:
             f"http.listen: {listen} is taken by another program (`ss -ltnp` shows which; perhaps another xmppbus): end "
             "it, or choose another port in `http: {listen: ...}`"
         )
-    if error.errno == errno.EADDRNOTAVAIL:
+    if error.errno in (errno.EADDRNOTAVAIL, None):  # from Python 3.13 on asyncio says it without a number
         return f"http.listen: {listen} is not an address of this machine (`ip address` shows them)"
     if error.errno == errno.EACCES:
         return f"http.listen: {listen} needs a right that this user has not; choose a port from 1024 up"
