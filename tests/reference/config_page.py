@@ -1,9 +1,6 @@
 """`docs/reference/config.md`, from the types, defaults and comments of `xmppbus/options.py`."""
 
-import ast
 import inspect
-import io
-import tokenize
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +8,7 @@ import msgspec.inspect as types
 from msgspec import NODEFAULT
 
 from xmppbus import options, paths
+from xmppbus.config.described import comments_of
 from xmppbus.config.rules import CREDENTIAL, SECRET_VARIABLE
 
 SECTIONS: tuple[tuple[str, str, type], ...] = (
@@ -112,12 +110,12 @@ def undescribed() -> list[str]:
         f"{section.__name__}.{name}"
         for _, _, section in SECTIONS
         for name in section.__annotations__
-        if not _comments(section).get(name)
+        if not comments_of(section).get(name)
     ]
 
 
 def _section(title: str, section: type) -> str:
-    comments = _comments(section)
+    comments = comments_of(section)
     lines = [f"## {title}", "", inspect.cleandoc(section.__doc__ or ""), ""]
     lines += ["| option | value | default | what for |", "|---|---|---|---|"]
     info = types.type_info(section)
@@ -126,30 +124,6 @@ def _section(title: str, section: type) -> str:
         row = (f"`{each.name}`", _value(each.type), _default(each), comments.get(each.name, ""))
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _comments(section: type) -> dict[str, str]:
-    """What stands behind a field, or in the lines right above it."""
-    source = inspect.getsource(section)
-    behind: dict[int, str] = {}
-    alone: dict[int, str] = {}
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            on_its_own = not token.line[: token.start[1]].strip()
-            (alone if on_its_own else behind)[token.start[0]] = token.string.removeprefix("#").strip()
-    (definition,) = ast.parse(source).body
-    assert isinstance(definition, ast.ClassDef)
-    found: dict[str, str] = {}
-    for each in definition.body:
-        if isinstance(each, ast.AnnAssign):
-            first = each.lineno
-            while first - 1 in alone:
-                first -= 1
-            words = [alone[line] for line in range(first, each.lineno)] + [
-                behind.get(each.end_lineno or each.lineno, "")
-            ]
-            found[ast.unparse(each.target)] = " ".join(words).strip()
-    return found
 
 
 def _default(each: types.Field) -> str:

@@ -20,10 +20,14 @@ HOUSE_COMMANDS = (
 )
 """Carried out by the daemon."""
 
-LOCAL_COMMANDS = ("init", "serve", "check", "demo", "watch", "token", "completion", "version")
+LOCAL_COMMANDS = (
+    *("init", "serve", "check", "config", "demo", "watch", "token"),
+    *("install-service", "completion", "version"),
+)
 """Carried out where they are typed."""
 
-_MODULES = {"token": "tokens"} | dict.fromkeys(("ack", "unack", "resolve", "retract"), "acting")
+_MODULES = {"token": "tokens", "config": "configuring", "install-service": "install_service"}
+_MODULES |= dict.fromkeys(("ack", "unack", "resolve", "retract"), "acting")
 """Where a module has not its command's name: `token` is a module of the standard library; some share one."""
 
 _EXAMPLE = "\b\nExample:"
@@ -48,7 +52,7 @@ class Commands(click.Group):
             return None
         if cmd_name not in self.commands:
             module = importlib.import_module(f"xmppbus.cli.{_MODULES.get(cmd_name, cmd_name)}")
-            self.commands[cmd_name] = example_last(getattr(module, cmd_name))
+            self.commands[cmd_name] = example_last(getattr(module, cmd_name.replace("-", "_")))
         return self.commands[cmd_name]
 
 
