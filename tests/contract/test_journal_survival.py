@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.journals import OpenJournal, deliver_all, ids, outcomes, read_all, routed, take
 from tests.support.waiting import until
 from xmppbus import limits
@@ -250,27 +251,20 @@ async def _read_for_ever(journal: SqliteJournal) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with 48 MiB."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", directory], capture_output=True, check=False
-    )
-    if mount.returncode:
-        pytest.skip(f"mounting needs a right that is missing here: {mount.stderr.decode().strip()}")
-    yield directory
-    subprocess.run(["umount", "--lazy", directory], check=True)
+    with small_disk(tmp_path / "disk", 48) as directory:
+        yield directory
 
 
-async def test_a_full_disk_refuses_delivers_and_recovers(small_disk: Path) -> None:
+async def test_a_full_disk_refuses_delivers_and_recovers(disk: Path) -> None:
     """Nothing is acknowledged that is not kept; within a second of room being there it accepts again."""
-    async with SqliteJournal(small_disk / "journal.db") as journal:
+    async with SqliteJournal(disk / "journal.db") as journal:
         accepted: list[str] = []
         cycles = 3
         for cycle in range(cycles):
-            filler = small_disk / "filler"
-            room = os.statvfs(small_disk)
+            filler = disk / "filler"
+            room = os.statvfs(disk)
             filler.write_bytes(b"x" * (room.f_bavail * room.f_frsize - limits.MIB))
             refusal = None
             while not refusal:
@@ -294,7 +288,7 @@ async def test_a_full_disk_refuses_delivers_and_recovers(small_disk: Path) -> No
             await journal.append([routed(f"room-{cycle}")])
             accepted.append(f"room-{cycle}")
         assert not journal.failed.done()
-    async with SqliteJournal(small_disk / "journal.db") as journal:
+    async with SqliteJournal(disk / "journal.db") as journal:
         assert [entry.event.id for entry in await read_all(journal)] == accepted
         assert await deliver_all(journal) == accepted[10 * cycles :]
 

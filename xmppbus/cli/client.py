@@ -11,8 +11,15 @@ from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_STREAM, socket
 
 from xmppbus.inputs import frames
 
-LOCAL = ("init", "serve", "check", "demo", "watch", "token", "completion", "version", "--version", "--help", "-h")
+LOCAL = (
+    *("init", "serve", "check", "config", "demo", "watch", "token"),
+    *("install-service", "backup", "restore", "completion", "version"),
+    *("--version", "--help", "-h"),
+)
 """What needs no daemon: it is one, makes one, or looks at files that the user may read and the daemon need not."""
+
+LOCAL_PARTS = (["journal", "info"], ["journal", "check"], ["journal", "vacuum"])
+"""The same, of commands that have parts."""
 
 ENVIRONMENT = ("NO_COLOR", "TERM", "TZ")
 CHUNK_BYTES = 131_072
@@ -35,7 +42,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Ask the daemon, or do without."""
-    if not arguments or arguments[0] in LOCAL or "_XMPPBUS_COMPLETE" in os.environ:
+    if not arguments or arguments[0] in LOCAL or arguments[:2] in LOCAL_PARTS or "_XMPPBUS_COMPLETE" in os.environ:
         return run_here()
     hold_standard_streams()
     try:

@@ -16,13 +16,13 @@ from xmppbus.errors import Exit
 HOUSE_COMMANDS = (
     *("publish", "listen", "get", "plot", "status", "show"),
     *("incidents", "ack", "unack", "resolve", "retract", "subscribers"),
-    *("dead", "replay", "reload"),
+    *("dead", "replay", "reload", "journal"),
 )
-"""Carried out by the daemon."""
+"""Carried out by the daemon; of `journal` only `prune`, and that without one as well."""
 
 LOCAL_COMMANDS = (
     *("init", "serve", "check", "config", "demo", "watch", "token"),
-    *("install-service", "completion", "version"),
+    *("install-service", "backup", "restore", "completion", "version"),
 )
 """Carried out where they are typed."""
 
@@ -68,7 +68,7 @@ def example_last(command: click.Command) -> click.Command:
 
 HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.
 
-Every command but init, serve, check, demo, watch, token and completion is carried out by the daemon.
+Every command but init, serve, check, demo, watch, token, backup, restore and completion is carried out by the daemon.
 
 \b
 Example:

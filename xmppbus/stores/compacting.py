@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xmppbus import limits
-from xmppbus.errors import JournalFailed, JournalHeld
+from xmppbus.errors import JournalFailed
 from xmppbus.stores import opening, queries
-from xmppbus.stores.snapshots import beside, free_bytes, no_room, whole_file
+from xmppbus.stores.snapshots import beside, copy_log, free_bytes, no_room, whole_file
 
 SQL = queries.load("keeping")
 
@@ -38,10 +38,7 @@ def compact(journal: Path) -> Compacted:
         with whole_file(journal) as path:
             with contextlib.closing(opening.connect(journal, limits.READER_CACHE_BYTES)) as connection:
                 opening.check_version(journal, connection)
-                if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                    raise JournalHeld(
-                        "another program reads the journal, perhaps a backup or a check; let it end first"
-                    )
+                copy_log(connection)
                 if free_bytes(journal.parent) < needed_bytes(connection) + limits.SPARE_BYTES:
                     raise no_room(journal.parent)
                 connection.execute("VACUUM INTO ?", (str(path),))

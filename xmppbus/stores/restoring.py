@@ -18,7 +18,7 @@ from typing import NamedTuple
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
 from xmppbus.stores import opening, queries
-from xmppbus.stores.snapshots import beside, no_room, reading, sync_directory, whole_file
+from xmppbus.stores.snapshots import beside, copy_log, free_bytes, no_room, reading, sync_directory, whole_file
 
 SQL = queries.load("keeping")
 
@@ -70,8 +70,7 @@ def restore(backup: Path, journal: Path, moment: datetime, *, above: int = 0) ->
         kept = _highest(source)
         last = source.execute(SQL["newest_name"]).fetchone()
     size = backup.stat().st_size
-    free = os.statvfs(journal.parent)
-    if free.f_bavail * free.f_frsize < size + limits.SPARE_BYTES:
+    if free_bytes(journal.parent) < size + limits.SPARE_BYTES:
         raise no_room(journal.parent)
     there = journal.stat().st_size > 0
     old = _settled(journal, last) if there else None
@@ -104,8 +103,7 @@ def _settled(journal: Path, last: tuple[int, bytes] | None) -> _Highest | None:
     """
     try:
         with contextlib.closing(opening.connect(journal, limits.READER_CACHE_BYTES)) as connection:
-            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                raise JournalHeld("another program reads the journal, perhaps a backup or a check; let it end first")
+            copy_log(connection)
             if not opening.check_version(journal, connection):
                 return None
             if last and not connection.execute(SQL["has_name"], last).fetchone():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xmppbus import limits
-from xmppbus.errors import Code, JournalFailed, Refused
+from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
 from xmppbus.stores import opening, queries
 
 SQL = queries.load("keeping")
@@ -104,6 +104,13 @@ def whole_file(target: Path) -> Iterator[Path]:
         os.close(number)
         for each in (path, *beside(path)):
             each.unlink(missing_ok=True)
+
+
+def copy_log(connection: sqlite3.Connection) -> None:
+    """All of the log into the database, so that it is one file. Raises `JournalHeld` where somebody reads it."""
+    connection.execute(f"PRAGMA busy_timeout = {int(limits.LOG_READERS_SECONDS * 1000)}")
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise JournalHeld("another program reads the journal, perhaps a backup or a check; let it end first")
 
 
 def beside(path: Path) -> list[Path]:
