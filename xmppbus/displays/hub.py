@@ -130,8 +130,10 @@ class Hub:
         while True:
             await self._somebody.wait()
             async with self._writing:
+                newest = (await self._journal.status()).newest
+                # Nothing is awaited between: who became current there would stand at the new end, and miss the rest.
                 demoted = self._demote()
-                self._ring.reset((await self._journal.status()).newest)
+                self._ring.reset(newest)
             for client in demoted:
                 self._catching.add(client)
             self._catching.grown()
