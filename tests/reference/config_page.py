@@ -71,7 +71,7 @@ and shown by `xmppbus listen`.
 * Names of files are relative to the config's directory, and `~` is the home of whoever reads it.
 * There is no option for a secret itself. It is the first line of `secret_file`, or `${SECRET_VARIABLE}`, or systemd's
   credential `{CREDENTIAL}` (`LoadCredential={CREDENTIAL}:/etc/xmppbus/secret`); the variable comes first, then the
-  credential.
+  credential. systemd's credential `tokens` comes before `tokens_file`.
 * Sizes and counts that are not options are in `xmppbus/limits.py`, each with its reason.
 
 ## Where things are

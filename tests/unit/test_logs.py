@@ -135,6 +135,21 @@ def test_the_journal_gets_fields(journal: socket.socket, tmp_path: Path) -> None
     handler.close()
 
 
+def test_a_journal_that_is_behind_holds_nobody_up(journal: socket.socket, tmp_path: Path) -> None:
+    """It is told later how much it has missed."""
+    handler = JournalHandler(str(tmp_path / "journal"))
+    while not handler.lost:
+        handler.handle(record("x" * 10_000))
+    handler.handle(record())
+    assert handler.lost == 2
+    received(journal)
+    handler.handle(record())
+    while (found := received(journal))["MESSAGE"].startswith("x"):
+        assert "LOST" not in found
+    assert found["LOST"] == "2"
+    handler.close()
+
+
 def test_without_a_journal_the_log_is_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And says why."""
     handler = handler_of("journal", {}, str(tmp_path / "nobody"))

@@ -12,7 +12,7 @@ import pytest
 from tests.support.missing import is_missing
 from xmppbus.cli.install_service import CANNOT_CREATE, write
 from xmppbus.cli.main import run_locally
-from xmppbus.config import load
+from xmppbus.config import load, secret_of
 from xmppbus.running.units import Installation, is_untouched, quoted, units
 
 MOST_EXPOSURE = 20  # of 100: `systemd-analyze security` says 2.0
@@ -87,6 +87,20 @@ def test_sockets_have_the_names_by_which_the_daemon_knows_them(config: Path) -> 
     mine = units(Installation(load(config, {}), Path("/usr/bin/xmppbus"), user=True, sockets=True))
     assert "ListenStream=%t/xmppbus.sock" in mine["xmppbus.socket"]
     assert "User=" not in mine["xmppbus.service"]
+
+
+def test_systemds_credentials_come_before_the_files_of_the_config(config: Path, tmp_path: Path) -> None:
+    """The service's user may read neither file."""
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given/xmpp_secret").write_text("another\n")
+    (tmp_path / "given/tokens").write_text("")
+    found = load(config, {"CREDENTIALS_DIRECTORY": str(tmp_path / "given")})
+    assert secret_of(found) == "another"
+    assert found.options.http
+    assert found.options.http.tokens_file == str(tmp_path / "given/tokens")
+    plain = load(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).options.http
+    assert plain
+    assert plain.tokens_file == str(tmp_path / "tokens")
 
 
 def test_words_are_quoted_as_systemd_reads_them() -> None:

@@ -16,7 +16,7 @@ import msgspec
 from xmppbus import paths
 from xmppbus.config.bot_rules import PEOPLE_OUTPUTS, implied_bot
 from xmppbus.config.document import Document, Problem, read
-from xmppbus.config.rules import broken_rules, doubts, read_secret, unreadable
+from xmppbus.config.rules import TOKENS_CREDENTIAL, broken_rules, credential, doubts, read_secret, unreadable
 from xmppbus.config.shape import Difference, did_you_mean, differences
 from xmppbus.errors import ConfigInvalid
 from xmppbus.options import BotOptions, MatchOptions, Options, RouteOptions
@@ -81,6 +81,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     _raise_for(name, [*document.problems, *said])
     written = _converted(name, document)
     options = _resolved(msgspec.structs.replace(written, bot=implied_bot(written)), found)
+    options = _with_credentials(options, environ)
     broken = [_placed(document, each) for each in broken_rules(options, environ)]
     _raise_for(name, broken)
     return Config(
@@ -200,6 +201,14 @@ def _resolved(options: Options, file: Path | None) -> Options:
         bot=_bot_files(options.bot, files),
         plugins=[absolute(each) if each.endswith(".py") else each for each in options.plugins],
     )
+
+
+def _with_credentials(options: Options, environ: Mapping[str, str]) -> Options:
+    """systemd's credential `tokens` is the tokens file, whichever the config names."""
+    given = credential(TOKENS_CREDENTIAL, environ)
+    if given is None or options.http is None:
+        return options
+    return msgspec.structs.replace(options, http=msgspec.structs.replace(options.http, tokens_file=str(given)))
 
 
 def _bot_files(bot: BotOptions | None, files: Callable[..., Any]) -> BotOptions | None:

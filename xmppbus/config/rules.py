@@ -21,6 +21,7 @@ from xmppbus.people.durations import duration
 
 SECRET_VARIABLE = "XMPPBUS_XMPP_SECRET"  # noqa: S105  # the name of a variable
 CREDENTIAL = "xmpp_secret"
+TOKENS_CREDENTIAL = "tokens"
 _DOMAIN = re.compile(r"^[^@/\s]+$")
 _BARE_JID = re.compile(r"^[^@/\s]+@[^@/\s]+$")
 _READER = re.compile(r"^(?:[^@/\s]+@)?[^@/\s]+$")
@@ -65,15 +66,21 @@ def read_secret(options: XmppOptions, environ: Mapping[str, str]) -> str:
     """
     if given := environ.get(SECRET_VARIABLE):
         return given
-    credential = Path(environ.get("CREDENTIALS_DIRECTORY") or "/nonexistent") / CREDENTIAL
-    if credential.exists():
-        return _first_line(credential)
+    if given_file := credential(CREDENTIAL, environ):
+        return _first_line(given_file)
     if not options.secret_file:
         raise ConfigInvalid(
             "there is no secret: write it into a file of its own (mode 600) and name that in `secret_file`, or set "
             f"${SECRET_VARIABLE}, or give systemd's credential `{CREDENTIAL}`"
         )
     return _first_line(Path(options.secret_file))
+
+
+def credential(name: str, environ: Mapping[str, str]) -> Path | None:
+    """The file of a credential that systemd gives us (systemd.exec(5)); None when there is none."""
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(directory) / name if directory else None
+    return path if path and path.exists() else None
 
 
 def _first_line(path: Path) -> str:

@@ -117,7 +117,8 @@ class JournalHandler(logging.Handler):
     def __init__(self, path: str = JOURNAL_SOCKET) -> None:
         """Raises OSError when there is no journal."""
         super().__init__()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self.lost = 0
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
             self._socket.connect(path)
         except OSError:
@@ -125,12 +126,14 @@ class JournalHandler(logging.Handler):
             raise
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send it; what the journal does not take goes to the error output."""
-        datagram = b"".join(_entry(name, value) for name, value in self._fields(record))
+        """Send it. A journal that is behind holds nobody up: the next record says how many it did not take."""
+        fields = [*self._fields(record), *([("LOST", str(self.lost))] if self.lost else [])]
         try:
-            self._socket.send(datagram)
+            self._socket.send(b"".join(_entry(name, value) for name, value in fields))
         except OSError:
-            self.handleError(record)
+            self.lost += 1
+        else:
+            self.lost = 0
 
     def _fields(self, record: logging.LogRecord) -> list[tuple[str, str]]:
         found = {
