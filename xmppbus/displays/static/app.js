@@ -13,6 +13,7 @@ import { dialogs, nameOf, showCount, themes } from "./surroundings.js";
 const MISSED = 2_000; // events of a break that are read all; of more, only the newest
 const LOOK_MILLISECONDS = 4_000; // at incidents, while the stream brings only a part of what happens
 const TYPING_MILLISECONDS = 250;
+const PATTERN = /^(?:[A-Za-z0-9_-]+|\*|#)(?:\.(?:[A-Za-z0-9_-]+|\*|#))*$/;
 
 const feed = new Feed();
 const house = new House();
@@ -58,11 +59,15 @@ function open() {
 /** What the stream is asked for; words are looked for here, in what came. */
 function wanted() {
   const query = { last: ROWS };
-  const type = byId("filter-type").value.trim();
   const severity = byId("filter-severity").value;
-  if (type) query.type = type.split(/[\s,]+/);
+  const types = patterns();
+  if (types.length) query.type = types;
   if (severity) query.severity = `>=${severity}`;
   return query;
+}
+
+function patterns() {
+  return byId("filter-type").value.split(/[\s,]+/).filter(Boolean);
 }
 
 function isPart() {
@@ -134,14 +139,15 @@ function config() {
 
 async function refused(refusal) {
   if (refusal.status === 400) {
-    byId("filter-type").setAttribute("aria-invalid", "true");
-    byId("filter-problem").textContent = refusal.message;
+    complain(refusal.message);
     return;
   }
   house.stop();
-  if (refusal.status === 401) await again(refusal.message);
-  else connection("waiting", refusal.message);
-  if (refusal.status !== 401) return;
+  if (refusal.status === 403) {
+    connection("waiting", refusal.message);
+    return;
+  }
+  await again(refusal.message);
   who.session = await present();
   open();
   house.look();
@@ -154,7 +160,7 @@ async function boards() {
   let found = [];
   try {
     const answer = await fetch("/v1/displays", { cache: "no-store" });
-    if (answer.ok) found = await answer.json();
+    if (answer.ok) found = (await answer.json()).displays;
   } catch {
     return;
   }
@@ -186,11 +192,16 @@ function filtered() {
     if (value) query.set(name, value);
   }
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
-  byId("filter-type").removeAttribute("aria-invalid");
-  byId("filter-problem").textContent = "";
   byId("filter-clear").hidden = !isFiltered();
   feed.filter(byId("filter-text").value);
-  if (JSON.stringify(wanted()) !== asked) open();
+  const wrong = patterns().find((each) => !PATTERN.test(each));
+  complain(wrong ? `${wrong} is no pattern: words with dots between them, * for any one word, # for any number, such as disk.#` : "");
+  if (!wrong && JSON.stringify(wanted()) !== asked) open();
+}
+
+function complain(problem) {
+  byId("filter-type").setAttribute("aria-invalid", String(problem !== ""));
+  byId("filter-problem").textContent = problem;
 }
 
 function clearFilter() {
