@@ -32,6 +32,7 @@ NOT_HERE = {
     "xmppbus retract": "it asks first; test_incidents_cli.py answers",
     "python -m tests.benchmarks": "they measure for minutes; tests/unit/test_benchmark_tools.py has their tools",
     "XMPPBUS_CHAOS": "the long forms take hours",
+    "sudo ": "systemd is not the first process here; test_units.py and test_systemd.py say what was tried",
     "openssl req": "tests/unit/test_web.py makes its certificates with it",
 }
 """How examples begin that are not run, and why."""

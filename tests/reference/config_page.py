@@ -10,6 +10,7 @@ from msgspec import NODEFAULT
 from xmppbus import options, paths
 from xmppbus.config.described import comments_of
 from xmppbus.config.rules import CREDENTIAL, SECRET_VARIABLE
+from xmppbus.running.difference import RESTART
 
 SECTIONS: tuple[tuple[str, str, type], ...] = (
     ("top", "At the top", options.Options),
@@ -27,6 +28,11 @@ SECTIONS: tuple[tuple[str, str, type], ...] = (
     ("keep", "`keep` of the journal", options.KeepOptions),
     ("socket", "`socket`", options.SocketOptions),
 )
+
+PATHS = {"top": "", "keep": "journal.keep."} | {
+    name: f"{name}." for name in ("xmpp", "bot", "http", "journal", "socket")
+}
+"""What stands before the names of a section's options where they are one part, and not a list."""
 
 EXAMPLE = """\
 xmpp:
@@ -68,6 +74,8 @@ and shown by `xmppbus listen`.
 * Words mean what YAML 1.2 says: `yes`, `on` and `12:30` are text; only `true` and `false` are true and false; numbers
   are decimal. Anchors and aliases work; tags and merge keys (`<<`) are not read; a key that comes twice is an error.
 * A key without a value (`nodes:`) is as if it were not there; `http: null` is not: it switches HTTP off.
+* `xmppbus reload` takes a new config while the bus runs, but for what is marked *needs a restart*
+  ([more](../howto/reload.md)).
 * Names of files are relative to the config's directory, and `~` is the home of whoever reads it.
 * There is no option for a secret itself. It is the first line of `secret_file`, or `${SECRET_VARIABLE}`, or systemd's
   credential `{CREDENTIAL}` (`LoadCredential={CREDENTIAL}:/etc/xmppbus/secret`); the variable comes first, then the
@@ -100,7 +108,7 @@ whoever publishes needs `$XMPPBUS_SOCKET` too.
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    parts += [_section(title, section) for _, title, section in SECTIONS]
+    parts += [_section(*each) for each in SECTIONS]
     return "\n".join(parts)
 
 
@@ -114,16 +122,28 @@ def undescribed() -> list[str]:
     ]
 
 
-def _section(title: str, section: type) -> str:
+def _section(name: str, title: str, section: type) -> str:
     comments = comments_of(section)
+    path = PATHS.get(name)
     lines = [f"## {title}", "", inspect.cleandoc(section.__doc__ or ""), ""]
     lines += ["| option | value | default | what for |", "|---|---|---|---|"]
     info = types.type_info(section)
     assert isinstance(info, types.StructType)
     for each in info.fields:
-        row = (f"`{each.name}`", _value(each.type), _default(each), comments.get(each.name, ""))
+        row = (
+            f"`{each.name}`",
+            _value(each.type),
+            _default(each),
+            comments.get(each.name, "") + _restart(path, each.name),
+        )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _restart(path: str | None, name: str) -> str:
+    if path is None or f"{path}{name}" not in RESTART:
+        return ""
+    return " *(coming or going needs a restart)*" if name in PATHS else " *(needs a restart)*"
 
 
 def _default(each: types.Field) -> str:
