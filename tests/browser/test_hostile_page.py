@@ -72,7 +72,12 @@ async def test_hostile_texts_are_only_ever_text(browser: Browser, bus: Daemon, w
 
 async def test_a_link_that_is_a_script_is_no_link(browser: Browser, bus: Daemon) -> None:
     """Nor is one to a file, or to nowhere; in the details they are words."""
-    links = ("javascript:alert(1)", "data:text/html,%3Cscript%3Ealert(1)%3C/script%3E", "file:///etc/passwd", "urn:isbn:1")
+    links = (
+        "javascript:alert(1)",
+        "data:text/html,%3Cscript%3Ealert(1)%3C/script%3E",
+        "file:///etc/passwd",
+        "urn:isbn:1",
+    )
     events = [{"type": "unlinked.one", "summary": f"link {number}", "link": link} for number, link in enumerate(links)]
     await publish(bus, events)
     async with seen(browser, f"{bus.url}/?type=unlinked.%23") as one:

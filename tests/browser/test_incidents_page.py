@@ -98,6 +98,6 @@ async def test_a_bus_without_a_bot_says_what_is_missing_for_incidents(tmp_path: 
     async with Daemon(tmp_path) as local, seen(browser, local.url) as one:
         await live(one)
         await expect(one.page.locator("#incidents-none")).to_contain_text("bot: {}")
-        await expect(one.page.locator("#health-headline")).to_have_text("All is well")
+        await expect(one.page.locator("#health-headline")).to_have_text("The bus is well")
         await expect(one.page.locator("#trouble")).to_be_hidden()
         await expect(one.page.locator("#feed-empty")).to_contain_text("xmppbus publish")

@@ -33,4 +33,4 @@ async def main(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES))
+    asyncio.run(main(Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else IMAGES))

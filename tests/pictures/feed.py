@@ -17,7 +17,7 @@ from xmppbus.demo.samples import PEOPLE
 
 PHONE_WIDTH, PHONE_HEIGHT = 390, 844
 WIDTH, HEIGHT = 1440, 900
-SCALE = 2  # pixels of a picture to one of the page
+SCALE = 1.5  # pixels of a picture to one of the page
 
 
 def morning(now: datetime) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def said(status: Mapping[str, Any]) -> Said:
     if dead:
         why = "The other side refused them because of what is in them; everything else is delivered."
         return Said(_many(dead, "delivery is dead", "deliveries are dead"), why, "`xmppbus dead list` shows them.")
-    return Said("All is well")
+    return Said("The bus is well")
 
 
 def _refusing(journal: Mapping[str, Any]) -> Said:

@@ -113,6 +113,7 @@ function hello({ time, version: theirs }) {
   if (left !== null) {
     byId("announce").textContent = "Connected again";
     left = null;
+    incidents.absent = false;
     incidents.touch();
     house.look();
     boards();

@@ -27,6 +27,7 @@ export class Incidents {
     this.timer = null;
     this.busy = false;
     this.again = false;
+    this.absent = false; // this bus keeps none; another config may change that, after a restart
     this.said = new Map(); // key -> what came of a button, for the person who pressed it
     this.list.addEventListener("click", (event) => this.#clicked(event));
   }
@@ -40,6 +41,7 @@ export class Incidents {
   }
 
   async look() {
+    if (this.absent) return;
     if (this.busy) {
       this.again = true;
       return;
@@ -69,6 +71,7 @@ export class Incidents {
   }
 
   #none(why) {
+    this.absent = true;
     byId("incidents-none").hidden = false;
     byId("incidents-none").textContent = plain(why);
     byId("standing").hidden = true;

@@ -44,16 +44,17 @@ export function rowOf({ sequence, id, event }) {
 
 function about(event) {
   const place = event.key ?? event.subject ?? event.source;
-  const by = event.type.startsWith("incident.") ? event.data?.by : null;
+  const told = event.type.startsWith("incident."); // by the house: the type says the status
+  const by = told ? event.data?.by : null;
   return make(
     "p",
     { className: "row__about" },
     make("span", { className: "row__type wild", textContent: event.type }),
     place ? wild(place, "row__place") : null,
-    event.status ? make("span", { className: "status", data: { status: event.status }, textContent: event.status }) : null,
+    event.status && !told ? make("span", { className: "status", data: { status: event.status }, textContent: event.status }) : null,
     typeof by === "string" ? make("span", {}, "by ", wild(by)) : null,
-    ...(event.tags ? event.tags.split(",").slice(0, 4).map((tag) => wild(`#${tag}`, "row__tag")) : []),
     outward(event.link, "row__link"),
+    ...(event.tags ? event.tags.split(",").slice(0, 4).map((tag) => wild(`#${tag}`, "row__tag")) : []),
   );
 }
 
