@@ -16,7 +16,11 @@ from tests.support.missing import is_missing
 TIMEOUT = 10.0
 WIDTH, HEIGHT = 1440, 900
 # A page of ours asks nobody outside this machine; what would, fails.
-CHROMIUM_OPTIONS = ["--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+CHROMIUM_OPTIONS = [
+    "--disable-gpu",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--explicitly-allowed-ports=10080",  # the only one of free_port that Chromium opens no page on
+]
 
 # Runs in the page before its own scripts: what its policy forbade, and what a text might have done had it been run.
 WATCH = """

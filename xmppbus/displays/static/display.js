@@ -15,7 +15,7 @@ import { made, matches, write } from "./panel-shown.js";
 const KINDS = { feed, counter, rate, chart, table, lights, text };
 const DRAW_MILLISECONDS = 200; // between two drawings, while something happens
 const TICK_MILLISECONDS = 1_000; // ages grow, and windows move on
-const AGAIN_SECONDS = 10; // after a refusal, and between two reloads
+const AGAIN_SECONDS = 10; // after a refusal, and after a reload that did not help
 const MISSED_EVENTS = 20_000; // after a break in which more came, the server's sums are asked for again
 const WORDS = { connecting: "Connecting…", waiting: "Disconnected", stopped: "Disconnected" };
 
@@ -37,10 +37,10 @@ const stream = new Stream({
   on: {
     state: (state, more) => state === "live" ? connected() : disconnected(state, more),
     hello: (hello) => {
-      if (hello.config !== board.config || hello.version !== board.version) anew();
+      if (hello.config !== board.config || hello.version !== board.version) anew(`${hello.config} ${hello.version}`);
     },
     config: ({ config }) => {
-      if (config !== board.config) anew();
+      if (config !== board.config) anew(`${config} ${board.version}`);
     },
     event: take,
     gap: ({ reason }) => {
@@ -174,6 +174,7 @@ async function loaded(address) {
   await answer.arrayBuffer(); // now it is in the cache, where the element finds it
   await new Promise((resolve, reject) => {
     const script = made("script");
+    script.type = "module"; // what it declares stays its own
     script.addEventListener("load", resolve);
     script.addEventListener("error", () => reject(new Error("The script that draws charts can't be read")));
     script.src = address;
@@ -185,11 +186,10 @@ async function loaded(address) {
 let reloading = false;
 
 /** Load the page anew, once the house is there to answer: a browser's error page would never come back. */
-async function anew() {
+async function anew(wanted) {
   if (reloading) return;
   reloading = true;
-  const last = Number(sessionStorage.getItem("xmppbus.reloaded")) || 0;
-  await pause(Math.max(0, AGAIN_SECONDS - (Date.now() - last) / 1000)); // never in a circle
+  if (sessionStorage.getItem("xmppbus.wanted") === wanted) await pause(AGAIN_SECONDS); // it did not help: no hurry
   for (;;) {
     try {
       const answer = await fetch(location.pathname, { cache: "no-store" });
@@ -199,7 +199,7 @@ async function anew() {
     }
     await pause(2);
   }
-  sessionStorage.setItem("xmppbus.reloaded", String(Date.now()));
+  sessionStorage.setItem("xmppbus.wanted", wanted);
   location.reload();
 }
 

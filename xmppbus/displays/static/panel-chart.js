@@ -1,55 +1,58 @@
 /**
  * A numeric field over the window, drawn by Vega from the specification that the server makes for its pictures, too.
  *
- * Vega's expressions are interpreted (`ast`), for the page's policy lets nobody make code from text. Its points are
- * changed in place, once a second at most; the view is made anew only where the panel changes its size.
+ * Vega's expressions are interpreted (`ast`), for the page's policy lets nobody make code from text. Each drawing has a
+ * view of its own, which is then given up: one whose data is changed again and again keeps what it has forgotten (100 MB
+ * after ten minutes), and a board runs for weeks.
  */
 
-import { foundAt, made, nameOf, timeOf, write } from "./panel-shown.js";
+import { foundAt, made, nameOf, number, timeOf, write } from "./panel-shown.js";
 
 const AGAIN_MILLISECONDS = 1_000;
+const REST = 20; // times as long as the last drawing took, so that charts take a twentieth of a small machine
 const AGAIN_AFTER_FAILURE_MILLISECONDS = 20_000; // the server makes the script of Vega when it is first asked for it
 
 export function chart(panel, { limits, theme, ready }) {
   const points = new Points(panel, limits);
-  const canvas = made("div", "chart__drawing");
   const problem = made("p", "chart__problem");
   problem.hidden = true;
-  const element = made("div", "chart", canvas, problem);
-  let view = null;
+  const element = made("div", "chart", problem);
+  element.setAttribute("role", "img");
+  let canvas = null; // what is seen
   let size = "";
-  let busy = false;
-  let drawnAt = -Infinity;
   let dirty = true;
-  let notBefore = 0;
+  let busy = false;
+  let next = 0; // not before
+  let late = 0; // then also where nothing is new: time goes on
 
   async function draw(now) {
-    const wait = Math.max(AGAIN_MILLISECONDS, dirty ? 0 : panel.window / 500);
-    const wanted = `${canvas.clientWidth}x${canvas.clientHeight}/${theme()}/${points.few(now)}`;
-    if (busy || now < notBefore || canvas.clientWidth < 40 || canvas.clientHeight < 40) return;
-    if (wanted === size && now - drawnAt < wait) return;
+    const wanted = `${element.clientWidth}x${element.clientHeight}/${theme()}`;
+    const resized = size !== "" && size !== wanted;
+    if (busy || (now < next && !resized) || element.clientWidth < 40 || element.clientHeight < 40) return;
+    if (wanted === size && !dirty && now < late) return;
     busy = true;
     dirty = false;
-    drawnAt = now;
+    size = wanted;
+    const fresh = made("div", "chart__drawing");
+    element.append(fresh); // above the old one, until it is there
     try {
-      if (wanted !== size) {
-        const vega = await ready();
-        view?.finalize();
-        view = null;
-        canvas.replaceChildren();
-        size = wanted;
-        view = await viewOf(vega, canvas, panel, theme(), points, now);
-        problem.hidden = true;
-      } else if (view) {
-        const { vega } = window;
-        view.change("points", vega.changeset().remove(vega.truthy).insert(points.rows(now)));
-        await view.signal("begin", now - panel.window).signal("end", now).runAsync();
-      }
+      const vega = await ready();
+      const begun = performance.now();
+      const finalize = await drawnInto(vega, fresh, panel, theme(), points, now);
+      const took = performance.now() - begun;
+      finalize(); // what is on the canvas stays
+      canvas?.remove();
+      canvas = fresh;
+      problem.hidden = true;
+      element.ariaLabel = `${panel.title}: ${points.latest(panel.unit ?? "")}`;
+      next = now + took + Math.max(AGAIN_MILLISECONDS, REST * took);
+      late = now + panel.window / 500;
     } catch (error) {
+      fresh.remove();
       size = "";
       problem.hidden = false;
       write(problem, error.message);
-      notBefore = now + AGAIN_AFTER_FAILURE_MILLISECONDS;
+      next = now + AGAIN_AFTER_FAILURE_MILLISECONDS;
     } finally {
       busy = false;
     }
@@ -59,7 +62,7 @@ export function chart(panel, { limits, theme, ready }) {
     dirty = points.take(event, now) || dirty;
   }
 
-  return { element, take, draw, empty: () => points.none, close: () => view?.finalize() };
+  return { element, take, draw, empty: () => points.none };
 }
 
 /** The parts of the window of each line: how many values, their sum, least, greatest, and the time of the last. */
@@ -112,6 +115,12 @@ class Points {
     return rows;
   }
 
+  /** The newest value of each line, in words. */
+  latest(unit) {
+    const newest = (parts) => parts.get(Math.max(...parts.keys()));
+    return [...this.lines].map(([name, parts]) => `${name} ${number(newest(parts)[1] / newest(parts)[0])} ${unit}`.trim()).join(", ");
+  }
+
   #forget(now) {
     const latest = Math.floor(now / this.bucket);
     for (const [name, parts] of this.lines) {
@@ -121,10 +130,10 @@ class Points {
   }
 }
 
-async function viewOf(vega, canvas, panel, theme, points, now) {
+async function drawnInto(vega, canvas, panel, theme, points, now) {
   const em = Number.parseFloat(getComputedStyle(canvas).fontSize) || 16;
   const specification = fitted(structuredClone(panel.specifications[theme]), canvas, em, points, now, panel.window);
-  const { view } = await vega(canvas, specification, {
+  const { finalize } = await vega(canvas, specification, {
     ast: true,
     actions: false,
     defaultStyle: false,
@@ -133,7 +142,7 @@ async function viewOf(vega, canvas, panel, theme, points, now) {
     renderer: "canvas",
     logLevel: 1,
   });
-  return view;
+  return finalize;
 }
 
 /** The specification for this panel: its size, its letters, the page's colours, and the window as the axis of time. */
@@ -145,8 +154,7 @@ function fitted(specification, canvas, em, points, now, window_) {
   specification.width = canvas.clientWidth;
   specification.height = canvas.clientHeight;
   specification.data.values = points.rows(now);
-  specification.params = [{ name: "begin", value: now - window_ }, { name: "end", value: now }];
-  specification.encoding.x.scale = { domainMin: { expr: "begin" }, domainMax: { expr: "end" } };
+  specification.encoding.x.scale = { domain: [now - window_, now] };
   specification.encoding.x.axis.tickCount = { expr: `ceil(width / ${Math.round(em * 9)})` };
   const thick = Math.max(2, em / 8);
   for (const layer of specification.layer) {
