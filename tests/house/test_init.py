@@ -17,8 +17,12 @@ from tests.support.daemon import Daemon, Done, program
 from tests.support.raw import account
 from tests.support.raw_pubsub import items
 from tests.support.stock_server import StockEjabberd, StockProsody, stock_ejabberd, stock_prosody
+from xmppbus.cli.advice import RELOAD, Facts
+from xmppbus.cli.server_lines import lacking
+from xmppbus.setup.machine import read_server
 
 SOON = 30.0
+FIRST_STEPS = Path(__file__).parents[2] / "docs/howto/first-steps.md"
 OWNER = "romeo@example.org"
 KINDS: dict[str, Callable[[Path], StockProsody | StockEjabberd]] = {"Prosody": StockProsody, "ejabberd": StockEjabberd}
 
@@ -52,32 +56,55 @@ def printed_lines(text: str) -> list[tuple[str, str]]:
 async def test_five_minutes_from_a_stock_server_to_the_first_event(
     bus: Daemon, stock: StockProsody | StockEjabberd
 ) -> None:
-    """init, its lines pasted as they are printed, check, serve, publish; and the owner reads the item on the node."""
-    http = f"127.0.0.1:{bus.http_port}"
-    port = ("--port", str(stock.component_port)) if stock.kind == "ejabberd" else ()  # 5347 may be taken here
-    founding = init(bus, stock.root, "--yes", "--owner", OWNER, "--http", http, *port)
-    first = await bus.command(*founding)
-    pastes = printed_lines(first.out)
-    assert "the server will not pass before it has the lines" in first.out
-    assert (await bus.run("check")).code == 69
-    for where, lines in pastes:
-        stock.paste(where, lines)
-    await stock.reload()
-    checked = await bus.command("check")
-    assert "is a pubsub service" in checked.out
-    async with bus:
-        await bus.command("publish", "user.signup", "alice joined", "--confirm")
+    """The commands of the page, one after the other, with its lines pasted as they are printed; then the owner reads
+    the item on the node, and everything once more changes nothing."""
+    here = ["--root", str(stock.root), "--directory", str(bus.directory), "--http", f"127.0.0.1:{bus.http_port}"]
+    here += ["--port", str(stock.component_port)] if stock.kind == "ejabberd" else []  # 5347 may be taken here
+    pastes: list[tuple[str, str]] = []
+    files: dict[Path, bytes] = {}
+    try:
+        for line in commands_of(FIRST_STEPS):
+            if line == "systemctl restart prosody":
+                assert (await bus.run("check")).code == 69
+                for where, lines in pastes:
+                    stock.paste(where, lines)
+                await stock.reload()
+                files = {
+                    bus.directory / name: (bus.directory / name).read_bytes() for name in ("secret", "xmppbus.yaml")
+                }
+            elif line == "xmppbus serve &":
+                await bus.start()
+            elif line == "xmppbus init --yes --owner romeo@example.org":
+                done = await bus.command(*line.split()[1:], *here)
+                pastes = printed_lines(done.out)
+                assert "the server will not pass before it has the lines" in done.out
+            elif not line.startswith("xmppbus init"):  # asked on a terminal, and written for Prosody: tests below
+                await bus.shell(line)
         async with await account("127.0.0.1", stock.c2s_port, OWNER, "pw") as romeo:
             (item,) = await items(romeo, "pubsub.example.org", "user.signup")
         assert "alice joined" in str(item)
-        before = {
-            path: path.read_bytes() for path in bus.directory.glob("*") if path.name in ("secret", "xmppbus.yaml")
-        }
-        again = await bus.command(*founding)
+        again = await bus.command("init", "--yes", "--owner", OWNER, *here)
         assert "is there already: it is left as it is" in again.out
         assert f"{stock.kind} has the lines for bus.example.org already" in again.out
         assert "holds the stream, which is up" in again.out
-        assert before == {path: path.read_bytes() for path in before}
+        assert files == {path: path.read_bytes() for path in files}
+    finally:
+        await bus.stop()
+
+
+def commands_of(page: Path) -> list[str]:
+    """The lines of its shell blocks."""
+    blocks = re.findall(r"^```shell\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return "".join(blocks).splitlines()
+
+
+def test_the_page_shows_the_lines_that_are_printed(tmp_path: Path) -> None:
+    """For the server of its example."""
+    config = stock_prosody(tmp_path)
+    (config.parent / "conf.d/example.org.cfg.lua").write_text('VirtualHost "example.org"')
+    facts = Facts("bus.example.org", "pubsub.example.org", 5347, True, secret="hAsOE594WCBMYdTRRQqrf1A8lhhkHSg1")
+    (paste,) = lacking("Prosody", read_server("Prosody", config, tmp_path), facts)
+    assert f"a new file:\n\n{paste.lines}\n\nThen: {RELOAD['Prosody']}\n" in FIRST_STEPS.read_text()
 
 
 async def test_with_a_yes_to_it_prosodys_file_is_written_and_looked_at(bus: Daemon, tmp_path: Path) -> None:

@@ -177,6 +177,22 @@ async def test_ctrl_c_ends_every_part_and_a_file_as_standard_input_is_no_reason_
     assert is_gone(Path(state["directory"]))
 
 
+async def test_the_line_of_its_page_plays_the_scenario_in_a_script() -> None:
+    """Commands on standard input, a JSON object for each thing that happens."""
+    page = (Path(__file__).parents[2] / "docs/howto/topology.md").read_text()
+    (line,) = re.findall(r"^printf .*$", page, re.MULTILINE)
+    path = f"{PROGRAM.parent}:{os.environ['PATH']}"
+    shell = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", line), env={**os.environ, "PATH": path}, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await asyncio.wait_for(shell.communicate(), SOON)
+    assert shell.returncode == 0, err
+    states = [json.loads(each) for each in out.splitlines()]
+    said = " ".join(text for state in states for text in state.get("said", ()))
+    assert all(f"{part} is {what}" in said for part in ("bus", "server") for what in ("killed", "started"))
+    assert states[-1]["lost"] == states[-1]["repeated"] == 0
+
+
 def test_what_is_older_than_what_came_long_ago_is_lost_and_what_is_newer_is_on_the_way() -> None:
     """On its own node; order is kept on a node, and on no other."""
     comparison = Comparison(settle_seconds=10)

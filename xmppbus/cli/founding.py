@@ -174,6 +174,8 @@ class Founding:
             yield f"{when}, run `{command_to('check', self.config, os.environ)}` again"
         if report.daemon is None:
             yield f"start it: {command_to('serve', self.config, os.environ)} &"
+            for_whom = "" if os.geteuid() == 0 else " --user"
+            yield f"or for good, under systemd: {command_to(f'install-service{for_whom}', self.config, os.environ)}"
         yield 'publish something: xmppbus publish user.signup "alice joined"'
         if options.bot and facts:
             yield f"add {options.bot.name}@{facts.jid} in your chat client, and write `help` to it"
