@@ -50,11 +50,11 @@ class Guard:
         if self._rate:
             self._rate.check(request.connection.address)
         if self._tokens is None:
-            self._check_browser(request)
+            self._check_browser(request, action)
         elif action:
             request.token = self._check_token(request, self._tokens, action)
 
-    def _check_browser(self, request: Request) -> None:
+    def _check_browser(self, request: Request, action: str) -> None:
         """Without tokens, loopback is the only protection, and a web page can reach it from this machine's browser.
 
         A page of another site says so in `Origin` or `Sec-Fetch-Site`, and one that made its own name point here (DNS
@@ -71,7 +71,8 @@ class Guard:
             if len(self._known_hosts) < 64:
                 self._known_hosts.add(host)
         origin = headers.get("Origin")
-        if (origin and not is_loopback(urlsplit_host(origin))) or headers.get("Sec-Fetch-Site") == "cross-site":
+        is_foreign = headers.get("Sec-Fetch-Site") == "cross-site" and (action or not _follows_link(request))
+        if (origin and not is_loopback(urlsplit_host(origin))) or is_foreign:
             raise Refused(
                 Code.FORBIDDEN, "a web page of another site may not use this listener; see docs/reference/http.md"
             )
@@ -105,6 +106,17 @@ def _presented(request: Request) -> str:
     if scheme:
         return presented.strip() if scheme.lower() == "bearer" else ""
     return cookie_of(request) if is_same_origin(request) else ""
+
+
+def _follows_link(request: Request) -> bool:
+    """Whether a person goes to one of our pages by a link in another (in a web client's chat, say): that shows what is
+    public to the person, and nothing to the page."""
+    headers = request.headers
+    return (
+        request.method in ("GET", "HEAD")
+        and headers.get("Sec-Fetch-Mode") == "navigate"
+        and headers.get("Sec-Fetch-Dest") == "document"
+    )
 
 
 def cookie_of(request: Request) -> str:
