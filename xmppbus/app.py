@@ -141,10 +141,11 @@ async def live(
             await stack.enter_async_context(house.talk)
             await stack.enter_async_context(house.rooms)
         await stack.enter_async_context(parts)
-        house.reload = Reloading(house, parts, journal, owners, supervisor)
+        house.reload = reloading = Reloading(house, parts, journal, owners, supervisor)
+        stack.push_async_callback(reloading.close)
         stack.callback(bus.close)
         started(house)
-        with _reloads_by_signal(group, house):
+        with _reloads_by_signal(group, house, stopping):
             supervisor.ready(await standing(house))
             await stack.enter_async_context(_running(group, supervisor.feed(journal.beat, partial(standing, house))))
             await stopping.wait()
@@ -164,9 +165,10 @@ async def _running(group: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) ->
 
 
 @contextmanager
-def _reloads_by_signal(group: asyncio.TaskGroup, house: House) -> Iterator[None]:
-    """SIGHUP takes a new config; what is wrong with it is in the log."""
+def _reloads_by_signal(group: asyncio.TaskGroup, house: House, stopping: asyncio.Event) -> Iterator[None]:
+    """SIGHUP takes a new config; what is wrong with it is in the log. When our terminal is closed, it is the end."""
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    had_terminal = os.isatty(0)
 
     async def reload() -> None:
         with suppress(ConfigInvalid):
@@ -174,6 +176,9 @@ def _reloads_by_signal(group: asyncio.TaskGroup, house: House) -> Iterator[None]
                 await house.reload()
 
     def begin() -> None:
+        if had_terminal and not os.isatty(0):
+            stopping.set()
+            return
         task = group.create_task(reload())
         tasks.add(task)
         task.add_done_callback(tasks.discard)

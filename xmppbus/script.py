@@ -90,7 +90,11 @@ class Bot:
         from xmppbus.cli.serve import run_house
         from xmppbus.running.logs import begin_log
 
-        begin_log(logging.INFO, None, os.environ)
+        try:
+            begin_log(logging.INFO, None, os.environ)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return Exit.USAGE
         try:
             return run_house(self._config, self.register)
         except (ConfigInvalid, PluginInvalid) as error:

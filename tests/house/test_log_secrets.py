@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.administrator import ROOMS
 from tests.support.daemon import Daemon
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -96,7 +97,7 @@ def bot(tmp_path: Path) -> dict[str, object]:
     """With a room and its password."""
     (tmp_path / "password").touch(mode=0o600)
     (tmp_path / "password").write_text(f"{CANARY}password\n")
-    return {"rooms": [{"jid": "ops@conference.localhost", "password_file": str(tmp_path / "password")}]}
+    return {"rooms": [{"jid": f"ops-{tmp_path.name.lower()}@{ROOMS}", "password_file": str(tmp_path / "password")}]}
 
 
 async def test_a_secret_in_the_environment_is_not_said_either(prosody: Server, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, program
 from tests.support.waiting import until
 
 EXIT_CONFIG = 78
@@ -262,8 +264,28 @@ async def test_what_goes_with_a_restart_is_not_taken_in_half(daemon: Daemon, tmp
     assert (await daemon.status())["config"]["restart"] == []
 
 
-async def test_only_administrators_reload(daemon: Daemon) -> None:
-    """Whoever may publish may not change what becomes of it."""
-    assert (await daemon.run("reload", "--help")).code == 0
+async def test_a_terminal_that_is_closed_ends_the_daemon_that_it_shows(tmp_path: Path) -> None:
+    """That is SIGHUP as well, and nobody asked for a daemon that nobody sees."""
+    daemon = Daemon(tmp_path / "bus")
+    ours, its = pty.openpty()
+    command = ("setsid", "--ctty", program(), *daemon.arguments)
+    process = await asyncio.create_subprocess_exec(*command, stdin=its, stdout=its, stderr=its, env=daemon.environment)
+    os.close(its)
+    os.set_blocking(ours, False)
+    said = bytearray()
+
+    def is_up() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            said.extend(os.read(ours, 65_536))
+        return b"the bus is up" in said
+
+    await until(is_up, 10, "the daemon to say that it is up")
+    assert b"\x1b[33mWARNING\x1b[0m" in said, "it is a terminal"
+    os.close(ours)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_several_at_once_take_turns(daemon: Daemon) -> None:
+    """Each has the file read again."""
     reads = await asyncio.gather(*(daemon.command("reload") for _ in range(3)))
-    assert {done.out for done in reads} == {"the config holds; new: nothing\n"}, "several at once take turns"
+    assert {done.out for done in reads} == {"the config holds; new: nothing\n"}

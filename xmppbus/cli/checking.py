@@ -151,7 +151,7 @@ def _of_its_config(config: Config, daemon: Mapping[str, Any]) -> Iterator[Verdic
     from xmppbus.running.reloading import digest_of
 
     loaded = daemon.get("config")
-    if not loaded or loaded["path"] != str(config.path):
+    if not loaded or config.path is None or loaded["path"] != str(config.path.absolute()):
         return
     if loaded["digest"] != digest_of(config):
         text = "this file has changed since the daemon read it: `xmppbus reload`"

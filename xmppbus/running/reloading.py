@@ -67,8 +67,17 @@ class Reloading:
         self.restart: tuple[str, ...] = ()
 
     async def __call__(self) -> Reloaded:
-        """Read the config again and go by it. Raises `ConfigInvalid` or what a plugin's part raises when it is opened:
-        then nothing has changed."""
+        """Read the config again and go by it. Raises `ConfigInvalid`: then nothing has changed. Whoever leaves while it
+        goes on leaves no half of it."""
+        task = asyncio.create_task(self._whole(), name="reload")
+        task.add_done_callback(_look_at)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for the one that goes on, and begin no other: the house is being left."""
+        await self._turn.acquire()
+
+    async def _whole(self) -> Reloaded:
         async with self._turn:
             self._supervisor.reloading()
             try:
@@ -88,7 +97,7 @@ class Reloading:
         """For `house.status()`: which file holds, since when, and what of it waits for a restart."""
         config = self._house.config
         return {
-            "path": str(config.path) if config.path else None,
+            "path": str(config.path.absolute()) if config.path else None,
             "digest": digest_of(config),
             "loaded": self._loaded.isoformat(),
             "restart": list(self.restart),
@@ -181,6 +190,12 @@ class Reloading:
         log.info("the config %s holds; %s", config.path, f"new: {', '.join(change.taken) or 'nothing'}")
         for notice in self._notices:
             log.warning("%s", notice)
+
+
+def _look_at(task: asyncio.Task[Reloaded]) -> None:
+    """So that what went wrong is not said twice where nobody waits any more; the log has it."""
+    if not task.cancelled():
+        task.exception()
 
 
 class _Prepared(NamedTuple):
