@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.missing import is_missing
+from xmppbus import limits
 from xmppbus.cli.install_service import CANNOT_CREATE, write
 from xmppbus.cli.main import run_locally
 from xmppbus.config import load, secret_of
@@ -76,6 +77,12 @@ def test_the_secret_is_a_credential_and_paths_elsewhere_may_be_written(config: P
     assert "ProtectHome=yes\n" in text
     home = units(Installation(load(config, {}), Path("/home/romeo/venv/bin/xmppbus")))["xmppbus.service"]
     assert "ProtectHome=read-only\n" in home, "else systemd could not start it"
+
+
+def test_the_unit_gives_as_many_open_files_as_the_daemon_asks_for(config: Path) -> None:
+    """Then it need not ask."""
+    text = units(Installation(load(config, {}), Path("/usr/bin/xmppbus")))["xmppbus.service"]
+    assert f"LimitNOFILE={limits.OPEN_FILES}\n" in text
 
 
 def test_sockets_have_the_names_by_which_the_daemon_knows_them(config: Path) -> None:

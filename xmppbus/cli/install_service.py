@@ -122,7 +122,7 @@ def next_steps(config: Config, *, user: bool, sockets: bool, done: dict[Path, st
     steps = [f"{control} daemon-reload", f"{control} enable --now {' '.join(started) or 'xmppbus.service'}"]
     if user:
         return [*steps, "loginctl enable-linger   # it runs while you are logged out, too"]
-    files = [config.path, *_read_by_the_daemon(config)]
+    files = [config.path.absolute() if config.path else None, *_read_by_the_daemon(config)]
     shared = [str(each) for each in dict.fromkeys(files) if each]
     rights = [f"chgrp xmppbus {' '.join(shared)} && chmod g+r {' '.join(shared)}"] if shared else []
     return ["systemd-sysusers", *rights, *steps]

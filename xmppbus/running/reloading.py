@@ -184,12 +184,13 @@ class Reloading:
         house, config = self._house, self._house.config
         self._loaded, self.restart = house.clock(), change.restart
         waits = NEEDS_RESTART.format(", ".join(change.restart)) if change.restart else ""
-        house.notices[:] = [each for each in house.notices if each not in self._notices]
-        self._notices = [*config.warnings, *([waits] if waits else [])]
+        said, self._notices = self._notices, [*config.warnings, *([waits] if waits else [])]
+        house.notices[:] = [each for each in house.notices if each not in said]
         house.notices += self._notices
         log.info("the config %s holds; %s", config.path, f"new: {', '.join(change.taken) or 'nothing'}")
         for notice in self._notices:
-            log.warning("%s", notice)
+            if notice not in said:
+                log.warning("%s", notice)
 
 
 def _look_at(task: asyncio.Task[Reloaded]) -> None:
