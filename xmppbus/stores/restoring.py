@@ -1,6 +1,6 @@
 """A backup becomes the journal again, and the journal that was there is kept aside. For a journal that nobody holds.
 
-Sequences are never used again, also over a restore (docs/adr/0013): what is accepted from then on has numbers above
+Sequences are never used again, also over a restore (docs/adr/0015): what is accepted from then on has numbers above
 all that were ever given, for displays and scripts hold the numbers of events that the backup does not have.
 """
 
