@@ -222,6 +222,15 @@ async def test_where_nothing_can_be_written_it_says_so(bus: Daemon, tmp_path: Pa
     assert "--directory" in done.err
 
 
+async def test_what_would_be_no_config_is_not_written(bus: Daemon, tmp_path: Path) -> None:
+    """A page for everybody needs tokens."""
+    done = await bus.run(*init(bus, tmp_path, "--domain", "example.org", "--http", "0.0.0.0:8222"))
+    assert done.code == 64
+    assert "that would be no config" in done.err
+    assert "tokens_file" in done.err
+    assert list(bus.directory.iterdir()) == []
+
+
 @pytest.mark.parametrize("wrong", [("--owner", "romeo"), ("--component", "bus"), ("--pubsub-service", "a b.org")])
 async def test_what_is_no_address_is_said_before_anything_is_written(
     bus: Daemon, tmp_path: Path, wrong: tuple[str, str]
@@ -263,6 +272,24 @@ async def test_on_a_terminal_it_asks_for_what_no_option_says(bus: Daemon, tmp_pa
     assert config["bot"]["affiliations"] == {OWNER: "owner", "juliet@example.org": "owner"}
     assert config["http"] is None
     assert (bus.directory / "secret").read_text() == "typed secretly\n"
+
+
+async def test_on_a_terminal_without_a_server_here_it_asks_which_and_where(bus: Daemon, tmp_path: Path) -> None:
+    """Enter takes what stands in brackets."""
+    said = {
+        "Which is yours": "ejabberd",
+        "Where is it [127.0.0.1]": "xmpp.example.org",
+        "behind the @": "example.org",
+        "The name of the bus": "",
+        "Enter makes one": "",
+        "Who owns its bot": "",
+        "way in for curl": "",
+    }
+    done = await asked(bus, init(bus, tmp_path, "--dry-run"), said)
+    assert done.code == 0, done
+    assert 'host: "xmpp.example.org"' in done.out
+    assert "module: ejabberd_service" in done.out
+    assert "127.0.0.1:8222" in done.out
 
 
 async def asked(bus: Daemon, arguments: list[str], answers: dict[str, str]) -> Done:

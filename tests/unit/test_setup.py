@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import stat
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from tests.support.stock_server import stock_ejabberd, stock_prosody
 from xmppbus import limits
 from xmppbus.cli.advice import Facts
 from xmppbus.cli.server_lines import lacking
+from xmppbus.config import load
+from xmppbus.setup import writing
 from xmppbus.setup.found import EJABBERD, OPENFIRE, PROSODY, LocalServer
 from xmppbus.setup.lua import tokens
 from xmppbus.setup.machine import find_servers, kind_of, read_server
@@ -190,6 +195,36 @@ def test_a_server_that_nobody_can_look_at_gets_the_lines_of_its_kind() -> None:
         (paste,) = lacking(kind, None, BUS)
         assert "bus.example.org" in paste.lines
     assert lacking(PROSODY, LocalServer(PROSODY, problem="no"), BUS)
+
+
+def test_a_file_is_made_whole_once_and_belongs_to_the_services_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where root writes it and the machine has that user; nothing else is left behind."""
+    monkeypatch.setattr(writing, "SERVICE_USER", "nobody")
+    writing.write_once(file := tmp_path / "new" / "secret", "first")
+    with pytest.raises(FileExistsError):
+        writing.write_once(file, "second")
+    assert file.read_text() == "first"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(file.parent.iterdir()) == [file]
+    if os.geteuid() == 0:
+        assert file.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+
+
+def test_every_wish_makes_a_config_that_says_it(tmp_path: Path) -> None:
+    """With names that need quoting, too."""
+    wishes = writing.Wishes(
+        "bus.münchen.example", "münchen.example", "pubsub.x.example", "::1", 5, ["o#neil@x.org"], None
+    )
+    (tmp_path / "secret").write_text("s")
+    (config := tmp_path / "xmppbus.yaml").write_text(writing.config_text(wishes))
+    options = load(config, {}).options
+    assert options.xmpp is not None
+    assert options.bot is not None
+    assert (options.xmpp.component, options.xmpp.host, options.xmpp.port) == ("bus.münchen.example", "::1", 5)
+    assert options.bot.affiliations == {"o#neil@x.org": "owner"}
+    assert options.http is None
 
 
 def test_whose_config_it_is_shows_in_its_name() -> None:

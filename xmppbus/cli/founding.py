@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from xmppbus.cli.interview import Answers, Given
 from xmppbus.cli.server_lines import Paste, lacking
 from xmppbus.cli.showing import json_line
 from xmppbus.config import Config, load, secret_of
-from xmppbus.errors import BusError, Code, Exit, Refused
+from xmppbus.errors import BusError, Code, ConfigInvalid, Exit, Refused
 from xmppbus.options import XmppOptions
 from xmppbus.setup.found import PROSODY, LocalServer
 from xmppbus.setup.server_file import NAME, ServerFileRefused, write_server_file
@@ -48,6 +49,7 @@ class Founding:
     async def found(self, answers: Answers, *, writes_server: bool) -> int:
         """Write, say what the server needs, check."""
         text = config_text(answers.wishes)
+        _try_out(text)
         if self._dry_run:
             await self._would_write(text)
             secret = SECRET
@@ -193,6 +195,19 @@ class Founding:
         if self._json:
             await self._desk.terminal.write(json_line({"exit": code, **self._result}))
         return code
+
+
+def _try_out(text: str) -> None:
+    """What would not be a config is not written. Raises Refused."""
+    with tempfile.TemporaryDirectory(prefix="xmppbus-init-") as directory:
+        (trial := Path(directory, CONFIG_NAME)).write_text(text)
+        Path(directory, "secret").touch(mode=0o600)
+        Path(directory, "secret").write_text("tried out")
+        try:
+            load(trial, {})
+        except ConfigInvalid as error:
+            sentences = [line.removeprefix(f"{trial}:").split(": ", 1)[-1] for line in str(error).splitlines()]
+            raise Refused(Code.USAGE, f"that would be no config: {'; '.join(sentences)}") from error
 
 
 class CannotCreate(BusError):

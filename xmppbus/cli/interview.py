@@ -79,7 +79,8 @@ def servers(given: Given) -> list[LocalServer]:
 def interview(given: Given, found: Sequence[LocalServer], ask: Ask) -> Answers:
     """Everything, from options, findings and answers. Raises Refused when something is missing that nobody can say."""
     server = _server(found, ask)
-    kind = given.server or (server.kind if server else KINDS[0])
+    kind = given.server or (server.kind if server else _kind_elsewhere(ask))
+    host = given.host or (server.reach if server else ask("Where is it", default="127.0.0.1"))
     domains = server.domains if server else ()
     domain = given.domain or ask(_domain_question(domains), default=domains[0] if domains else None)
     if not domain:
@@ -95,7 +96,7 @@ def interview(given: Given, found: Sequence[LocalServer], ask: Ask) -> Answers:
         component=_checked(component, "--component"),
         domain=domain,
         service=_checked(service, "--pubsub-service"),
-        host=given.host or (server.reach if server else "127.0.0.1"),
+        host=host,
         port=given.port or (server.port_for(component) if server else PORTS[kind]),
         owners=[_jid(each) for each in owners],
         http=_http(given, ask),
@@ -116,6 +117,11 @@ def _server(found: Sequence[LocalServer], ask: Ask) -> LocalServer | None:
     if chosen is None:
         raise Refused(Code.USAGE, f"there are several servers here: say which with --server ({' or '.join(kinds)})")
     return usable[kinds.index(chosen)]
+
+
+def _kind_elsewhere(ask: Ask) -> str:
+    question = "No server was found here. Which is yours"
+    return str(ask(question, type=click.Choice(KINDS, case_sensitive=False), default=KINDS[0]))
 
 
 def _domain_question(domains: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from xmppbus import limits
-from xmppbus.setup.found import EJABBERD, EVERYBODY, LocalServer, Rule
+from xmppbus.setup.found import EJABBERD, EVERYBODY, LocalServer, Rule, unread
 
 Pair = tuple[str, yaml.Node]
 
@@ -52,7 +52,7 @@ class _Reading:
         try:
             found = list(_pairs(yaml.compose(path.read_text(errors="replace"), Loader=yaml.SafeLoader)))
         except OSError as error:
-            self.problem = f"{path} can't be read: {error.strerror}"
+            self.problem = unread(path, error)
             return
         except yaml.YAMLError as error:
             self.problem = f"{path} is not YAML: {str(error).splitlines()[0]}"

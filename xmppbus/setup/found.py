@@ -16,6 +16,11 @@ PORTS = {PROSODY: 5347, EJABBERD: 5347, OPENFIRE: 5275}
 EVERYBODY = "*"
 
 
+def unread(path: Path, error: OSError) -> str:
+    """Why a file could not be read, and what to do."""
+    return f"{path} can't be read: {error.strerror}" + ("; try as root" if isinstance(error, PermissionError) else "")
+
+
 class Rule(NamedTuple):
     """ejabberd's access rule that says who may create nodes: where it stands, and how it is written."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from defusedxml.ElementTree import ParseError, parse
 
-from xmppbus.setup.found import EVERYBODY, OPENFIRE, PORTS, LocalServer
+from xmppbus.setup.found import EVERYBODY, OPENFIRE, PORTS, LocalServer, unread
 
 _PROPERTY = re.compile(r"INSERT INTO OFPROPERTY VALUES\('([^']+)','([^']*)'")
 _SCRIPTS = ("embedded-db/openfire.script", "../../var/lib/openfire/embedded-db/openfire.script")
@@ -19,7 +19,7 @@ def read_openfire(config: Path) -> LocalServer:
     try:
         root = parse(config).getroot()
     except OSError as error:
-        return LocalServer(OPENFIRE, config, problem=f"{config} can't be read: {error.strerror}")
+        return LocalServer(OPENFIRE, config, problem=unread(config, error))
     except ParseError as error:
         return LocalServer(OPENFIRE, config, problem=f"{config} is not XML: {error}")
     properties = _properties(config)

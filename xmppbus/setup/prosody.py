@@ -7,7 +7,7 @@ from glob import escape
 from pathlib import Path
 
 from xmppbus import limits
-from xmppbus.setup.found import PORTS, PROSODY, LocalServer
+from xmppbus.setup.found import PORTS, PROSODY, LocalServer, unread
 from xmppbus.setup.lua import Token, tokens
 
 _SECTIONS = {"VirtualHost", "Host", "host", "Component", "component"}
@@ -56,7 +56,7 @@ class _Reading:
         try:
             found = list(tokens(path.read_text(errors="replace")))
         except OSError as error:
-            self.problem = f"{path} can't be read: {error.strerror}"
+            self.problem = unread(path, error)
             return current
         position = 0
         while position < len(found):
