@@ -15,6 +15,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import pytest
 import yaml
 
 from tests.support.daemon import bot_without_a_server
@@ -22,6 +23,7 @@ from tests.support.waiting import until
 from xmppbus import app
 from xmppbus.bot.desk import Desk
 from xmppbus.config import load
+from xmppbus.errors import ConfigInvalid
 from xmppbus.event import Event
 from xmppbus.house import House
 from xmppbus.outputs.chat import Chat
@@ -249,6 +251,32 @@ async def test_each_option_holds_after_a_reload(tmp_path: Path) -> None:
             it.config.clear()
             it.config.update(before)
             assert name in (await it.reload()).taken
+
+
+async def test_whoever_leaves_leaves_no_half_of_it(tmp_path: Path) -> None:
+    """The command's client may be interrupted."""
+    async with living(tmp_path) as it:
+        told: list[str] = []
+
+        def note() -> None:
+            told.append(it.house.options.source or "")
+
+        def fail() -> None:
+            raise RuntimeError("a listener's bug")
+
+        it.house.on_reload += [fail, note]
+        set_option(it.config, "source", "elsewhere")
+        interrupted = asyncio.create_task(it.reload())
+        await asyncio.sleep(0)
+        interrupted.cancel()
+        await until(lambda: told, 5, "the config to hold")
+        assert told == ["elsewhere"]
+        assert it.house.bus.source == "elsewhere"
+        assert (await it.reload()).taken == ()
+        assert it.house.reload
+        await cast("Any", it.house.reload).close()
+        with pytest.raises(ConfigInvalid, match="is stopping"):
+            await it.reload()
 
 
 async def seen(found: object) -> bool:

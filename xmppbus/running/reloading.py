@@ -62,6 +62,7 @@ class Reloading:
         self._owners = owners
         self._supervisor = supervisor
         self._turn = asyncio.Lock()
+        self._closing = False
         self._loaded = house.clock()
         self._notices: list[str] = list(house.config.warnings)
         self.restart: tuple[str, ...] = ()
@@ -75,10 +76,14 @@ class Reloading:
 
     async def close(self) -> None:
         """Wait for the one that goes on, and begin no other: the house is being left."""
-        await self._turn.acquire()
+        self._closing = True
+        async with self._turn:
+            pass
 
     async def _whole(self) -> Reloaded:
         async with self._turn:
+            if self._closing:
+                raise ConfigInvalid("the daemon is stopping; the next one reads the config when it starts")
             self._supervisor.reloading()
             try:
                 return await self._reload()
