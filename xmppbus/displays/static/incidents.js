@@ -207,10 +207,10 @@ export class Incidents {
 /** Who did what about it, and when. */
 function done({ status, by, acknowledged, resolved, opened }) {
   const who = by ? [" by ", wild(by)] : [];
-  if (status === "acknowledged") return make("p", { className: "incident__done" }, "Taken", ...who, " at ", stamp(acknowledged));
+  if (status === "acknowledged") return make("p", { className: "incident__done" }, "Acknowledged", ...who, ", ", stamp(acknowledged));
   if (status !== "resolved") return null;
   const length = Date.parse(resolved) - Date.parse(opened);
-  return make("p", { className: "incident__done" }, `Over after ${lasting(length)}`, ...(by ? [acknowledged ? ", taken" : ", ended", ...who] : []));
+  return make("p", { className: "incident__done" }, `Over after ${lasting(length)}`, ...(by ? [acknowledged ? ", acknowledged" : ", resolved", ...who] : []));
 }
 
 function stamp(time) {

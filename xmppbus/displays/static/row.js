@@ -5,6 +5,7 @@ import { mark } from "./marks.js";
 import { exactly, moment } from "./moments.js";
 
 const SUMMARY_CHARACTERS = 1_000;
+const CUT_CHARACTERS = 60; // about a line on a phone, of which two are shown
 const DATA_CHARACTERS = 100_000;
 const FIRST = ["type", "source", "subject", "severity", "key", "status", "tags", "time", "expires", "link"];
 const APART = new Set([...FIRST, "summary", "data", "data_base64", "specversion"]);
@@ -76,7 +77,7 @@ function detailsOf({ sequence, id, event }) {
   add("item", wild(id));
   add("sequence", wild(sequence.toLocaleString("en")));
   const found = [];
-  if (event.summary) found.push(make("p", { className: "row__whole" }, wild(event.summary)));
+  if (event.summary?.length > CUT_CHARACTERS) found.push(make("p", { className: "row__whole" }, wild(event.summary)));
   found.push(list);
   const data = event.data ?? event.data_base64;
   if (data !== undefined) {
