@@ -11,12 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from textual.binding import Binding
 
 from tests.support.daemon import Daemon, bot_without_a_server, program
 from tests.support.tmux import Tmux
 from tests.support.without_extra import program_without
+from xmppbus.cli.board.app import Board
+from xmppbus.cli.board.screens import HELP
 
-ROOT = Path(__file__).parents[2]
+PAGE = Path(__file__).parents[2] / "docs/howto/watch.md"
 HOSTILE = {
     "markup": "[red]is[/red] [@click=app.exit]text[/] [/] [[b]",
     "ansi": "\x1b[2J\x1b[31mred\x1b[0m \x1b]0;title\x07\x08\x08\r\nnext",
@@ -183,6 +186,34 @@ async def test_no_colour_is_shown_to_who_wants_none(daemon: Daemon) -> None:
     async with board(daemon) as terminal:
         await terminal.until_shown("‼ core.down")
         assert colour.search(terminal.screen_with_colours())
+
+
+LINES = re.findall(r"^(?:exec |NO_COLOR=1 )?xmppbus watch.*$", PAGE.read_text(), re.MULTILINE)
+
+
+async def test_the_lines_of_its_page_open_a_board(daemon: Daemon) -> None:
+    """As they stand there, in a shell."""
+    assert len(LINES) == 3
+    await publish(daemon, "disk.full", "/var is at 91 %", severity="warning")
+    for line in LINES:
+        path = f"{Path(program()).parent}:{os.environ['PATH']}"
+        async with Tmux(["/bin/sh", "-c", line], {**daemon.environment, "PATH": path}) as terminal:
+            await terminal.until_shown("▲ disk.full  /var is at 91 %", "? Help")
+            assert ("≥notice" in terminal.screen()) == ("notice" in line)
+
+
+def test_the_page_and_the_help_name_the_same_keys() -> None:
+    """And both name those that there are."""
+    table = {
+        key for row in re.findall(r"^\| (`.*?) \|", PAGE.read_text(), re.MULTILINE) for key in row.split("`")[1::2]
+    }
+    helped = HELP.partition("\n\n")[0]
+    named = {"↑", "↓", "PgUp", "PgDn", "Home", "Tab", "Enter", "a", "u", "r", "s", "S", "?", "q", "Ctrl-C"}
+    assert table == named
+    assert all(re.search(rf"(?<!\w){re.escape(key)}(?!\w)", helped) for key in named)
+    assert {binding.key for binding in Board.BINDINGS if isinstance(binding, Binding)} == {
+        *("a", "u", "r", "s", "S", "tab", "question_mark,f1", "q", "ctrl+c,ctrl+q"),
+    }
 
 
 async def test_without_a_terminal_it_names_the_command_that_needs_none(daemon: Daemon) -> None:

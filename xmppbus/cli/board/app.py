@@ -182,9 +182,10 @@ class Board(App[int]):
             words = Content.styled(f" AWAY for {ago(self._away[1], now)}, trying again ", "reverse bold ansi_red")
         else:
             words = state_words(str(self._status["state"]) if self._status else "connecting")
-        head = Content.assemble(("xmppbus", "bold"), "  ", words, "  ", " ".join(self.wanted.patterns) or "#")
+        head = Content.assemble(("xmppbus", "bold"), "  ", words, "  ")
         if self.severity != SEVERITIES[0]:
-            head = head.append_text(f"  ≥{self.severity}", severity_style(self.severity))
+            head = head.append_text(f"≥{self.severity}  ", severity_style(self.severity))
+        head = head.append(" ".join(self.wanted.patterns) or "#")
         rate = f"{self._rate.a_minute(now):,}/min {sparkline(self._rate.counts(now))[-(width // 3) :]}  {clock}"
         return (
             head.truncate(max(0, width - len(rate) - 1), ellipsis=True, pad=True)
