@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.folding import folding
 from xmppbus.bus import Bus
 from xmppbus.config import load
+from xmppbus.displays import open_displays
 from xmppbus.house import House
 from xmppbus.inputs import events
 from xmppbus.interfaces import Input
@@ -36,6 +37,7 @@ class Door:
     bus: Bus
     journal: SqliteJournal
     input: Input
+    house: House
 
     @property
     def url(self) -> str:
@@ -68,5 +70,7 @@ async def open_door(
             if people:
                 folds, _ = await stack.enter_async_context(folding(journal, routes, moment))
                 house.people, house.outputs["people"] = journal.people, folds
+            displays = open_displays(house)
             await stack.enter_async_context(web)
-            yield Door(web, bus, journal, built)
+            await stack.enter_async_context(displays)
+            yield Door(web, bus, journal, built, house)

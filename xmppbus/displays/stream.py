@@ -36,7 +36,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
     type: Sequence[Pattern] = ("#",)
     severity: SeverityRule = ""
-    since: str = ""
+    since: str | None = None
     last: Annotated[int, Meta(ge=1, le=limits.STREAM_LAST)] | None = None
 
 
@@ -184,9 +184,9 @@ def query_of(text: str) -> Query:
         query = msgspec.convert(found, Query, strict=False)
     except msgspec.ValidationError as error:
         raise Refused(Code.USAGE, f"a query is {QUERY}: {error}") from None
-    if query.since and query.last:
+    if query.since is not None and query.last:
         raise Refused(Code.USAGE, "`since` says where to begin, and so does `last`: give one of them")
-    if query.since:
+    if query.since is not None:
         _since(query.since, datetime.now(UTC))
     return query
 
