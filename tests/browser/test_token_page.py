@@ -83,6 +83,13 @@ async def test_a_reader_who_acknowledges_is_told_that_the_token_may_not(browser:
         await expect(found.get_by_role("alert")).to_contain_text("token")
 
 
+async def test_a_token_that_may_read_nothing_is_told_so(browser: Browser, guarded: Daemon) -> None:
+    """And another one is asked for."""
+    writer = await token(guarded, "writer", "publish:#")
+    async with seen(browser, f"{guarded.url}/#token={writer}") as one:
+        await expect(one.page.locator(".sign-in").get_by_role("alert")).to_contain_text("no scope")
+
+
 async def test_a_token_that_is_taken_back_ends_the_page(browser: Browser, guarded: Daemon) -> None:
     """It asks for another one, and shows nothing more."""
     gone = await token(guarded, "gone", "read:#")

@@ -144,10 +144,6 @@ async function refused(refusal) {
     return;
   }
   house.stop();
-  if (refusal.status === 403) {
-    connection("waiting", refusal.message);
-    return;
-  }
   await again(refusal.message);
   who.session = await present();
   open();
