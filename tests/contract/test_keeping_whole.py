@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -135,6 +136,30 @@ async def test_compaction_gives_back_what_is_free_and_keeps_the_rest(path: Path)
         assert len(await read_all(journal)) == 100
         assert (await journal.append([routed("new")]))[0].sequence == 501
         assert len(ids(await take(journal, run=200))) == 101
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root does things in another user's place")
+async def test_what_root_does_leaves_everything_to_the_daemon_s_user(tmp_path: Path) -> None:
+    """Or the daemon could not open its journal afterwards."""
+    backup, path = tmp_path / "backup.db", tmp_path / "state" / "journal.db"
+    await filled(tmp_path / "other.db", 1, 5, deliver=5)
+    back_up(tmp_path / "other.db", backup)
+    path.parent.mkdir()
+    os.chown(path.parent, 65534, 65534)
+    restore(backup, path)
+    async with SqliteJournal(path) as journal:
+        await journal.prune(timedelta(0))
+        assert owners(path.parent) == {65534}
+    with restoring.held(path, "vacuum"):
+        compacting.compact(path)
+    restore(backup, path)
+    findings(path)
+    assert owners(path.parent) == {65534}
+
+
+def owners(directory: Path) -> set[int]:
+    """Of all files but the reserve, which whoever owns the directory may remove."""
+    return {each.stat().st_uid for each in directory.iterdir() if each.suffix != ".reserve"}
 
 
 # --- full disks -------------------------------------------------------------------------------------------------------

@@ -82,12 +82,14 @@ def test_the_dashboard_names_what_exists() -> None:
 async def test_prometheus_scrapes_and_raises_the_alarm(tmp_path: Path) -> None:
     """With the configuration of the page on monitoring; all queries of the dashboard and all rules can be evaluated."""
     need("prometheus")
-    (block, *_) = re.findall(r"```yaml\n(.*?)```", (DOCS / "howto" / "monitoring.md").read_text(), re.DOTALL)
+    page = (DOCS / "howto" / "monitoring.md").read_text()
+    (block, *_) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     tokens, token = tmp_path / "tokens", tmp_path / "token"
     daemon = Daemon(tmp_path / "bus")
     listen = f"127.0.0.1:{daemon.http_port}"
     daemon.configure(None, config={"http": {"listen": listen, "tokens_file": str(tokens)}})
-    token.write_text((await daemon.command("token", "add", "prometheus", "metrics", "--file", str(tokens))).out)
+    add, *look = [line for each in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in each.splitlines()]
+    token.write_text(await daemon.shell(add))
     for old, new in (
         ("/etc/prometheus/xmppbus-alerts.yaml", str(RULES)),
         ("/etc/prometheus/xmppbus-token", str(token)),
@@ -128,6 +130,9 @@ async def test_prometheus_scrapes_and_raises_the_alarm(tmp_path: Path) -> None:
                 )
 
             await until(healthy, SECONDS, "Prometheus to scrape the bus", poll=0.1)
+            daemon.environment |= {"XMPPBUS_TOKEN": token.read_text().strip(), "XMPPBUS_URL": daemon.url}
+            (daemon.directory / RULES.name).write_text(RULES.read_text())
+            assert "SUCCESS" in "".join([await daemon.shell(line) for line in look])
             for query in queries():
                 bare = query.replace("$instance", ".*").replace("$__rate_interval", "1m")
                 if not bare.startswith("label_values"):

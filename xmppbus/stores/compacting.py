@@ -42,6 +42,7 @@ def compact(journal: Path) -> Compacted:
                 if free_bytes(journal.parent) < needed_bytes(connection) + limits.SPARE_BYTES:
                     raise no_room(journal.parent)
                 connection.execute("VACUUM INTO ?", (str(path),))
+            opening.give_to_owner(path)
             for each in beside(journal):
                 each.unlink(missing_ok=True)
     except sqlite3.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -50,6 +51,7 @@ class Lock:
     def take(self) -> None:
         """Raises `JournalHeld` at once when another process holds it."""
         descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        give_to_owner(self._path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -85,11 +87,21 @@ def holder(journal: Path) -> int | None:
     return None
 
 
+def give_to_owner(path: Path) -> None:
+    """What root does to a journal must not keep the daemon, which is another user, from opening it: a file belongs to
+    the owner of its directory. SQLite does the same with its own files."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):  # a root that may not give away has nobody else to leave it to
+            owner = path.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def make_private(path: Path) -> None:
     """The journal's directory and file, for their owner only: events are people's data. Keeps what exists."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        give_to_owner(path)
     except OSError as error:
         raise JournalFailed(f"{path} can't be opened as a journal: {error.strerror}") from error
 

@@ -77,6 +77,7 @@ def restore(backup: Path, journal: Path, moment: datetime, *, above: int = 0) ->
     goes_on, guessed = _goes_on(kept, old, above)
     with whole_file_for(journal, backup) as path:
         _go_on_above(path, goes_on)
+        opening.give_to_owner(path)
         aside = _put_aside(journal, moment) if there else None
         for each in beside(journal):
             each.unlink(missing_ok=True)
