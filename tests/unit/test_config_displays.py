@@ -46,6 +46,8 @@ def test_a_word_that_is_nearly_right_is_asked_about(said: Said, write: Write) ->
     config = load(write(BOARD + "      - {kind: text, field: sumary}\n"), {})
     assert "4:29: events have no field `sumary`" in config.warnings[0]
     assert config.warnings[0].endswith("did you mean `summary`?")
+    config = load(write(BOARD + "      - {kind: counter, window: 60d}\n"), {})
+    assert "4:33: the journal keeps 30 days, and this looks back 60d: write `journal:" in config.warnings[0]
     assert not load(write(BOARD + "      - {kind: table, columns: [floor, data.sumary, time]}\n"), {}).warnings
 
 

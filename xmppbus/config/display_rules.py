@@ -44,10 +44,16 @@ def display_rules(options: Options) -> Iterator[Difference]:
 
 
 def doubts_of_displays(options: Options) -> Iterator[Difference]:
-    """What works, but is hardly meant: a field that is called nearly as one that events have."""
+    """What works, but is hardly meant: a field that is called nearly as one that events have, a window that is longer
+    than anything is kept.
+    """
     for index, display in enumerate(options.displays):
         for number, panel in enumerate(display.panels):
             path = ("displays", index, "panels", number)
+            window = duration(panel.window) if panel.window else None
+            if window and window > timedelta(days=options.journal.keep.days):
+                sentence = f"the journal keeps {options.journal.keep.days:g} days, and this looks back {panel.window}: "
+                yield Difference((*path, "window"), sentence + "write `journal: {keep: {days: ...}}`")
             for place, name in _fields(panel, path):
                 advice = did_you_mean(name, (*FIELDS, "data"))
                 if "." not in name and name not in FIELDS and "did you mean" in advice:

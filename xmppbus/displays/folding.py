@@ -101,7 +101,7 @@ class Newest:
 
     def values(self, now: int) -> dict[str, Any]:
         """`lines`, oldest first."""
-        return {"lines": [line for line in self._lines if (line["at"] or 0) > now - self.span]}  # type: ignore[operator]  # `at` is a number
+        return {"lines": [line for line in self._lines if (line["at"] or 0) > now - self.span]}  # type: ignore[operator]  # at is a number
 
 
 class Latest:

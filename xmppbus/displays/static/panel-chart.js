@@ -154,7 +154,8 @@ function fitted(specification, canvas, em, points, now, window_) {
   specification.width = canvas.clientWidth;
   specification.height = canvas.clientHeight;
   specification.data.values = points.rows(now);
-  specification.encoding.x.scale = { domain: [now - window_, now] };
+  // Numbers in a domain of times are years to Vega-Lite; what an expression says is milliseconds.
+  specification.encoding.x.scale = { domainMin: { expr: String(now - window_) }, domainMax: { expr: String(now) } };
   specification.encoding.x.axis.tickCount = { expr: `ceil(width / ${Math.round(em * 9)})` };
   const thick = Math.max(2, em / 8);
   for (const layer of specification.layer) {
