@@ -47,7 +47,8 @@ displays:
       - {{kind: counter, match: "order.placed", window: 1h, title: Orders, at: [1, 1, 3, 2]}}
       - {{kind: counter, match: "order.shipped", window: 1h, title: Shipped, at: [4, 1, 3, 2]}}
       - {{kind: rate, match: "#", window: 1m, title: Events, at: [7, 1, 6, 2]}}
-      - {{kind: chart, match: "disk.full", field: data.percent, window: 15m, title: Disk, at: [1, 3, 6, 4]}}
+      - {{kind: text, match: "disk.full", field: summary, title: Disk, at: [1, 3, 6, 2]}}
+      - {{kind: feed, match: {{type: "#", severity: ">=warning"}}, title: Look at this, at: [1, 5, 6, 2]}}
       - {{kind: feed, match: "#", title: What happens, at: [7, 3, 6, 4]}}
 """
 
