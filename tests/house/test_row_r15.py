@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ OUT_OF_BAND = "{jabber:x:oob}"
 PNG = b"\x89PNG\r\n\x1a\n"
 BUILDS = (("linux-amd64", 312.0), ("windows", 518.0))
 WEEKS = 26
+FORM = {"pattern": "build.#", "field": "data.seconds", "since": "200d", "by": "key"}
 
 
 def builds() -> bytes:
@@ -84,6 +86,13 @@ def texts(stream: RawStream, sender: str) -> Sequence[str]:
     ]
 
 
+def submitted(node: str, fields: dict[str, str]) -> str:
+    """An ad-hoc command with its form filled in (XEP-0050)."""
+    inner = "".join(f"<field var='{name}'><value>{value}</value></field>" for name, value in fields.items())
+    form = f"<x xmlns='jabber:x:data' type='submit'>{inner}</x>"
+    return f"<command xmlns='http://jabber.org/protocol/commands' node='{node}' action='execute'>{form}</command>"
+
+
 async def test_r15_a_number_is_plotted_over_time_in_chat_by_the_command_line_and_over_http(
     server_name: str, own_server: ServerFactory, tmp_path: Path
 ) -> None:
@@ -114,6 +123,11 @@ async def test_r15_a_number_is_plotted_over_time_in_chat_by_the_command_line_and
             assert (await fetched(urls(romeo, room)[0], server))[1] == picture
             assert any("▁" in each for each in texts(romeo, room))
 
+            shown = "".join((await romeo.iq("set", bot, submitted("plot", FORM))).element.itertext())
+            assert "▁" in shown
+            (address,) = re.findall(r"https://\S+?\.png", shown)
+            assert (await fetched(address, server))[1] == picture
+
             asked = ("build.#", "--field", "data.seconds", "--since", "200d", "--by", "key")
             await daemon.command("plot", *asked, "--out", "builds.png")
             assert (daemon.directory / "builds.png").read_bytes() == picture
@@ -131,9 +145,9 @@ async def test_r15_without_an_upload_service_there_is_the_curve_in_text_and_chec
         config = {"bot": {"affiliations": {bare(romeo): "owner"}}}
         async with plotting(server, tmp_path / "bus", config) as daemon:
             romeo.write(f"<message to='{bot}' type='chat'><body>Plot build.# data.seconds 200d</body></message>")
-            await romeo.until(lambda: len(texts(romeo, bot)) == 1, SOON)
-            _, curve, why = texts(romeo, bot)[0].splitlines()
-            assert "█" in curve
+            await romeo.until(lambda: len(texts(romeo, bot)) == 2, SOON)
+            curve, why = texts(romeo, bot)
+            assert "█" in curve.splitlines()[1]
             assert why.startswith("There is no picture: the server takes no picture (localhost offers no upload")
             assert "the lines for the server are in docs/howto/prosody.md" in daemon.log()
         found = (await daemon.run("check", "--json")).json["findings"]

@@ -84,8 +84,6 @@ async def test_what_is_encrypted_has_no_picture(server: Server, tmp_path: Path) 
             await house.bus.accept([{"type": "build.finished", "data": {"seconds": 5}}])
             assert house.talk is not None
             await romeo.says(house.talk.jid, "plot build.# data.seconds")
-            await romeo.reads(
-                "build.# data.seconds, the last 24h\n▄ min 5 s · mean 5 s · max 5 s · last 5 s\n"
-                "There is no picture: what I write to you is encrypted, and a picture would not be."
-            )
+            await romeo.reads("build.# data.seconds, the last 24h\n▄ min 5 s · mean 5 s · max 5 s · last 5 s")
+            await romeo.reads("There is no picture: what I write to you is encrypted, and a picture would not be.")
             assert house.drawing._process is None

@@ -33,7 +33,7 @@ async def uploading(own_server: ServerFactory, name: str, directory: Path, **giv
     if name == "prosody":
         lines = page_lines("prosody.md", "lua", "http_file_share")
         ports = [
-            "http_ports = { }",
+            *(each for each in given.pop("lines", ["http_ports = { }"]) if not each.startswith("https_ports")),
             f"https_ports = {{ {port} }}",
             'https_interfaces = { "127.0.0.1" }',
         ]

@@ -100,7 +100,8 @@ class Answer(NamedTuple):
     confirm: Callable[[], Awaitable[Answer]] | None = None
     failed: bool = False  # a refusal; the text says what to do
     is_page: bool = False  # it is cut to what fits already
-    picture: str = ""  # its https address: shown behind the text, in a message of its own
+    # Makes a picture once the text is said, for that takes longer: its https address, or `Refused` with why not.
+    picture: Callable[[], Awaitable[str]] | None = None
 
 
 Values = Mapping[str, Any]

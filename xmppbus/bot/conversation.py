@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from xmppbus import limits
@@ -82,13 +82,16 @@ class Conversations:
                 line = queue[0]
                 try:
                     with speaking(line.language):
-                        self._say(who, line, *await self._answer(line))
+                        answer = await self._answer(line)
+                        self._say(who, line, answer.text)
+                        if answer.picture and line.show:
+                            self._say(who, line, await picture_of(answer.picture, line.show))
                 finally:
                     queue.popleft()
         finally:
             del self._waiting[who]
 
-    def _say(self, who: str, line: Line, text: str, picture: str = "") -> None:
+    def _say(self, who: str, line: Line, text: str) -> None:
         if not text:
             return
         speech = self._pace.answer(who, text)
@@ -101,25 +104,45 @@ class Conversations:
         self.answered += 1
         try:
             line.say(text)
-            if picture and line.show:
-                line.show(picture)
         except BusError as error:  # the stream is down: what was asked on it is not answered on the next
             log.info("%s was not answered: %s", who, error, extra={"jid": who})
 
-    async def _answer(self, line: Line) -> tuple[str, str]:
-        """The text, and the address of a picture if there is one."""
+    async def _answer(self, line: Line) -> Answer:
+        """As it is said."""
         if not line.text:
-            return _("That was too fast for me: I have left out what you said last."), ""
+            return Answer(_("That was too fast for me: I have left out what you said last."))
         desk, asker = self._desk, line.asker
         try:
             async with asyncio.timeout(limits.COMMAND_SECONDS):
                 answer = await (aside if line.is_aside else answer_to)(desk, asker, line.text)
         except TimeoutError:
-            return _("That took too long. Try again, or ask for less."), ""
+            return Answer(_("That took too long. Try again, or ask for less."))
         except Exception:  # the bot is kept alive: one command's bug is not the others'
             log.exception("%r of %s failed", line.text[:80], asker.full or asker.jid, extra={"jid": asker.jid})
-            return _("That failed, and it is not your fault: the log of the bus says why."), ""
-        return said(desk, asker, answer), answer.picture
+            return Answer(_("That failed, and it is not your fault: the log of the bus says why."))
+        return Answer(said(desk, asker, answer), picture=answer.picture)
+
+
+async def picture_of(make: Callable[[], Awaitable[str]], show: Say) -> str:
+    """Show the picture that an answer promises; what is said instead where there is none."""
+    try:
+        async with asyncio.timeout(limits.COMMAND_SECONDS):
+            show(await make())
+    except TimeoutError:
+        return no_picture(_("it took too long"))
+    except Refused as refusal:
+        return no_picture(refusal.message)
+    except BusError as error:  # the stream is down: what was asked on it is not answered on the next
+        log.info("a picture was not shown: %s", error)
+    except Exception:  # the bot is kept alive: a picture's bug is not the others'
+        log.exception("a picture failed")
+        return no_picture(_("the log of the bus says why"))
+    return ""
+
+
+def no_picture(why: str) -> str:
+    """What who expects one is told."""
+    return _("There is no picture: {why}.").format(why=why.rstrip("."))
 
 
 async def aside(desk: Desk, asker: Asker, text: str) -> Answer:

@@ -15,7 +15,7 @@ from xmppbus.bot import forms
 from xmppbus.bot.access import Affiliation
 from xmppbus.bot.command import Answer, Asker, Command, Unusable
 from xmppbus.bot.confirming import Work
-from xmppbus.bot.conversation import refused, sentence
+from xmppbus.bot.conversation import picture_of, refused, sentence
 from xmppbus.bot.desk import Desk
 from xmppbus.bot.remembering import Remembered
 from xmppbus.bot.shown import as_text
@@ -151,7 +151,11 @@ class Invocations:
         if answer.table and talk is not None and not talk.shows_tables(asker.full):
             answer = answer._replace(text=as_text(answer), table=None)
         table = forms.reported(command, answer.table) if answer.table else None
-        text = "\n".join(filter(None, (answer.text, answer.picture)))
+        text = answer.text
+        if answer.picture is not None:
+            shown: list[str] = []
+            instead = await picture_of(answer.picture, shown.append)
+            text = "\n".join([text, *shown, *filter(None, [instead])])
         return adhoc.completed(command.name, session, text=text, failed=answer.failed, table=table)
 
     # --- sessions ---------------------------------------------------------------------------------------------------

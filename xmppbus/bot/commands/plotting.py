@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from datetime import timedelta
+from functools import partial
 
 from xmppbus import limits
 from xmppbus.bot.command import Answer, Argument, Asker, Kind, Place, Values
@@ -26,7 +27,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 async def plot(desk: Desk, asker: Asker, values: Values) -> Answer:
-    """Words in any case; a picture where the server takes one, and nobody is to be written to encrypted."""
+    """Words at once, and then a picture, where the server takes one and nobody is to be written to encrypted."""
     since = _written(values["since"]) if values["since"] else SINCE
     question = Question(values["pattern"], values["field"], since, by=values["by"] or "")
     try:
@@ -39,18 +40,14 @@ async def plot(desk: Desk, asker: Asker, values: Values) -> Answer:
         return Answer(said, failed=True)
     lines = [", ".join([f"{question.pattern} {question.field}, {span(since)}", *left_out(series)])]
     lines += spark_lines(series, question.counted_in)
-    try:
-        return Answer("\n".join(lines), picture=await _picture(desk, asker, question, series))
-    except Refused as refusal:
-        lines.append(_("There is no picture: {why}.").format(why=refusal.message.rstrip(".")))
-        return Answer("\n".join(lines))
+    return Answer("\n".join(lines), picture=partial(_picture, desk, asker, question, series))
 
 
 async def _picture(desk: Desk, asker: Asker, question: Question, series: Series) -> str:
     """Its address. Raises `Refused`."""
     house, talk = desk.house, desk.house.talk
     if talk is None or house.uploads is None:
-        return ""
+        raise Refused(Code.NOT_CONFIGURED, _("this bus has no server"))
     if not can_draw():
         log.warning("a picture was not drawn: the extra is not installed; `pip install 'xmppbus[plots]'`")
         raise Refused(Code.NOT_CONFIGURED, _("this bus draws none"))
