@@ -630,10 +630,12 @@ UPLOAD_HOSTS = 32
 shorter than a command may take); hosts of the server that are asked whether they are it."""
 
 DRAW_SECONDS = 10.0
+BUNDLE_SECONDS = 60.0
 DRAWINGS_WAITING = 8
 DRAWING_BYTES = 16 * MIB
 DRAWING_IDLE_SECONDS = 60.0
-"""How long one picture may take, V8's start included (one second here); how many wait for their turn, each some tenths
+"""How long one picture may take, V8's start included (one second here), and the script for browsers, which is put
+together once (two seconds, many more on a small machine that is busy); how many wait for their turn, each some tenths
 of a second; a picture's size; after how long without one the process that draws is ended, and its 200 MB are free."""
 
 # --- the board in a terminal ----------------------------------------------------------------------------------------

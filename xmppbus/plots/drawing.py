@@ -45,6 +45,7 @@ class Drawing:
         self._process: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._bundle = b""
+        self._bundling = asyncio.Lock()
         self._closed = False
 
     async def picture(self, chart: Mapping[str, Any], form: str, scale: float = 1.0) -> bytes:
@@ -53,7 +54,8 @@ class Drawing:
 
     async def bundle(self) -> bytes:
         """Vega, Vega-Lite and Vega-Embed for a browser: a script that puts them into `window`. Raises `Refused`."""
-        self._bundle = self._bundle or await self._ask({"form": "bundle"})
+        async with self._bundling:  # a hundred screens that are switched on wait for one
+            self._bundle = self._bundle or await self._ask({"form": "bundle"}, limits.BUNDLE_SECONDS)
         return self._bundle
 
     async def close(self) -> None:
@@ -61,7 +63,7 @@ class Drawing:
         self._closed = True
         await self._end()
 
-    async def _ask(self, question: Mapping[str, Any]) -> bytes:
+    async def _ask(self, question: Mapping[str, Any], seconds: float = 0) -> bytes:
         if not can_draw():
             raise Refused(Code.NOT_CONFIGURED, NEEDS_EXTRA)
         if self._waiting >= limits.DRAWINGS_WAITING:
@@ -72,19 +74,19 @@ class Drawing:
             async with self._turn:
                 if self._closed:
                     raise Refused(Code.CLOSING, "the daemon is stopping; try again in a moment")
-                return await self._draw(asked)
+                return await self._draw(asked, seconds or limits.DRAW_SECONDS)
         finally:
             self._waiting -= 1
 
-    async def _draw(self, asked: bytes) -> bytes:
+    async def _draw(self, asked: bytes, seconds: float) -> bytes:
         whole = False
         try:
-            async with asyncio.timeout(limits.DRAW_SECONDS):
+            async with asyncio.timeout(seconds):
                 process = await self._started()
                 answer = await _answer(process, asked)
                 whole = True
         except TimeoutError:
-            message = f"the picture took more than {limits.DRAW_SECONDS:g} s; ask for less, or try again"
+            message = f"the picture took more than {seconds:g} s; ask for less, or try again"
             raise Refused(Code.NO_PICTURE, message) from None
         except (OSError, EOFError) as error:
             log.error("the process that draws has ended: %s (a service needs MemoryDenyWriteExecute=no for it)", error)
