@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,21 @@ READ = """() => [
 ]"""
 
 
+# How much of the chart's width has colours on it: lines, for axes and letters are grey.
+DRAWN_WIDTH = """() => {
+  const canvas = document.querySelector("canvas");
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height * 0.85);
+  let [first, last] = [width, 0];
+  for (let index = 0; index < data.length; index += 4) {
+    const [red, green, blue, alpha] = data.slice(index, index + 4);
+    if (alpha < 200 || Math.max(red, green, blue) - Math.min(red, green, blue) < 80) continue;
+    const column = (index / 4) % width;
+    [first, last] = [Math.min(first, column), Math.max(last, column)];
+  }
+  return (last - first) / width;
+}"""
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -63,8 +79,10 @@ async def publish_some(daemon: Daemon) -> None:
         ("deploy.done", "shop 4.18 is live", "--severity", "notice"),
     ):
         await daemon.command("publish", *line)
+    long_ago = (datetime.now(UTC) - timedelta(minutes=50)).isoformat()
     lines = "\n".join(
-        json.dumps({"type": "http.latency", "data": {"path": path, "ms": ms}}) for path, ms in (("/a", 4), ("/b", 40))
+        json.dumps({"type": "http.latency", "data": {"path": path, "ms": ms}, **more})
+        for path, ms, more in (("/a", 9, {"time": long_ago}), ("/a", 4, {}), ("/b", 40, {}))
     )
     await daemon.command("publish", "--json", "-", "--lines", input=lines.encode())
 
@@ -102,6 +120,7 @@ async def test_each_kind_of_panel_shows_what_was_published_and_the_same_after_a_
 
         chart = page.get_by_role("img", name="http.latency: /a 4 ms, /b 40 ms")
         await chart.locator("canvas").wait_for(timeout=CHART_SECONDS * 1_000)
+        assert await page.evaluate(DRAWN_WIDTH) > 0.7, "the line of 50 minutes in an hour"
         read = await page.evaluate(READ)
         await page.reload()
         await is_live(page)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.pictures import feed, plots
+from tests.pictures import boards, feed, plots
 from tests.support.daemon import Daemon
 from tests.support.page_browser import browsing
 from tests.support.prosody import Prosody
@@ -29,6 +29,7 @@ async def main(place: Path) -> None:
             browsing() as browser,
         ):
             await feed.draw(daemon, browser, place)
+            await boards.draw(browser, place)
             await plots.draw(daemon, place)
 
 
