@@ -44,12 +44,19 @@ class Tmux:
     async def __aenter__(self) -> Self:
         """Start a tmux server in the foreground, which is our child, and the program in its one window."""
         self._start()
+        try:
+            await self._open()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    async def _open(self) -> None:
         await until((self._home / "tmux").exists, SHOWN_SECONDS, "tmux to open its socket")
         # COMPAT(tmux<3.4): it may miss that its child has ended; so a shell says how.
         command = f"{shlex.join(self._argv)}; echo $? >{self._home}/code; exec cat"
         new = ("new-session", "-d", "-s", "main", *self._size, "-P", "-F", "#{pane_pid}", command)
         self._pid = int(self._tmux(*new))
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         """End the program and its terminal."""
@@ -73,12 +80,16 @@ class Tmux:
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             self._tmux("kill-session", "-t", "main")
         deadline = monotonic() + STOP_SECONDS
-        while Path(f"/proc/{self._pid}").exists() and monotonic() < deadline:
+        while self._pid is not None and Path(f"/proc/{self._pid}").exists() and monotonic() < deadline:
             sleep(POLL_SECONDS)
         if self._pid is not None and Path(f"/proc/{self._pid}").exists():
             os.kill(self._pid, signal.SIGKILL)
         server.terminate()
-        server.wait(STOP_SECONDS)
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
         for path in self._home.iterdir():
             path.unlink()
         self._home.rmdir()

@@ -28,6 +28,8 @@ from xmppbus.people.durations import ago
 from xmppbus.render import plain
 from xmppbus.route import severity_matches, topic_matches
 
+_NARROWEST_WITH_BARS = 60  # columns; below that the state of the house needs them
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -186,7 +188,8 @@ class Board(App[int]):
         if self.severity != SEVERITIES[0]:
             head = head.append_text(f"≥{self.severity}  ", severity_style(self.severity))
         head = head.append(" ".join(self.wanted.patterns) or "#")
-        rate = f"{self._rate.a_minute(now):,}/min {sparkline(self._rate.counts(now))[-(width // 3) :]}  {clock}"
+        bars = sparkline(self._rate.counts(now))[-(width // 3) :] if width >= _NARROWEST_WITH_BARS else ""
+        rate = f"{self._rate.a_minute(now):,}/min {bars}  {clock}"
         return (
             head.truncate(max(0, width - len(rate) - 1), ellipsis=True, pad=True)
             + " "
