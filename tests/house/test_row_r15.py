@@ -28,6 +28,7 @@ OUT_OF_BAND = "{jabber:x:oob}"
 PNG = b"\x89PNG\r\n\x1a\n"
 BUILDS = (("linux-amd64", 312.0), ("windows", 518.0))
 WEEKS = 26
+SMALL = ("--width", "640", "--height", "400")  # as the bot draws it: for a phone
 FORM = {"pattern": "build.#", "field": "data.seconds", "since": "200d", "by": "key"}
 
 
@@ -116,7 +117,7 @@ async def test_r15_a_number_is_plotted_over_time_in_chat_by_the_command_line_and
             (url,) = urls(romeo, bot)
             kind, picture = await fetched(url, server)
             assert kind == "image/png"
-            assert size_of(picture) == (1440, 720)
+            assert size_of(picture) == (960, 600)
 
             owner.say(room, "!plot build.# data.seconds 200d key")
             await romeo.until(lambda: len(urls(romeo, room)) == 1, SOON)
@@ -129,9 +130,9 @@ async def test_r15_a_number_is_plotted_over_time_in_chat_by_the_command_line_and
             assert (await fetched(address, server))[1] == picture
 
             asked = ("build.#", "--field", "data.seconds", "--since", "200d", "--by", "key")
-            await daemon.command("plot", *asked, "--out", "builds.png")
+            await daemon.command("plot", *asked, "--out", "builds.png", *SMALL)
             assert (daemon.directory / "builds.png").read_bytes() == picture
-            path = "/v1/plot/build.%23.png?field=data.seconds&since=200d&by=key"
+            path = "/v1/plot/build.%23.png?field=data.seconds&since=200d&by=key&width=640&height=400"
             answer = await ask(daemon.url, "GET", path)
             assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", picture)
 

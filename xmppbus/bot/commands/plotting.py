@@ -22,6 +22,9 @@ from xmppbus.xmpp.upload import File
 
 log = logging.getLogger("xmppbus.bot")
 
+_WIDTH, _HEIGHT, _BLOCKS = 640, 400, 16
+"""Smaller than elsewhere, so that what is written in it can be read on a phone; and the blocks of a line."""
+
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -29,7 +32,8 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 async def plot(desk: Desk, asker: Asker, values: Values) -> Answer:
     """Words at once, and then a picture, where the server takes one and nobody is to be written to encrypted."""
     since = _written(values["since"]) if values["since"] else SINCE
-    question = Question(values["pattern"], values["field"], since, by=values["by"] or "")
+    pattern, field, by = values["pattern"], values["field"], values["by"] or ""
+    question = Question(pattern, field, since, by=by, width=_WIDTH, height=_HEIGHT)
     try:
         series = await series_of(desk.house, question, desk.zone)
     except Refused as refusal:
@@ -39,7 +43,7 @@ async def plot(desk: Desk, asker: Asker, values: Values) -> Answer:
         said = text.format(field=question.field, pattern=question.pattern, span=span(since))
         return Answer(said, failed=True)
     lines = [", ".join([f"{question.pattern} {question.field}, {span(since)}", *left_out(series)])]
-    lines += spark_lines(series, question.counted_in)
+    lines += spark_lines(series, question.counted_in, _BLOCKS)
     return Answer("\n".join(lines), picture=partial(_picture, desk, asker, question, series))
 
 
