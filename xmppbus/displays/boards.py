@@ -82,7 +82,7 @@ class Boards:
         if not _may_see(request, display):
             patterns = ", ".join(sorted({match_of(panel).type for panel in display.panels}))
             raise Refused(Code.FORBIDDEN, f"this board shows {patterns}, and this token may not read all of that")
-        return json_answer(200, await self._shown(display), b"Cache-Control: no-store\r\n")
+        return json_answer(200, await self.shown(display), b"Cache-Control: no-store\r\n")
 
     async def vega(self, request: Request) -> Answer:
         """What draws charts in a browser. It comes with the extra `plots`, and is as public as any script of ours."""
@@ -91,7 +91,8 @@ class Boards:
         known = tag in request.headers.get("If-None-Match", "")
         return Answer(304 if known else 200, b"" if known else script, _SCRIPT % tag.encode())
 
-    async def _shown(self, display: DisplayOptions) -> dict[str, Any]:
+    async def shown(self, display: DisplayOptions) -> dict[str, Any]:
+        """A board as of now, or of a moment ago."""
         named = {"version": self._identity.version(), "config": self._identity.config()}  # of what `display` is from
         board = self._boards.get(display.name)
         if board is None or board.display != display:
@@ -117,6 +118,8 @@ class Boards:
         """Boards that have gone from the config, or that no screen has asked for lately."""
         now, named = self._house.ticks(), {each.name for each in self._house.options.displays}
         for name, board in list(self._boards.items()):
+            if board.turn.locked():
+                continue  # it is being read for somebody
             if name not in named or now - board.asked >= limits.BOARD_KEPT_SECONDS:
                 del self._boards[name]
 
