@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.support.daemon import Daemon, bot_without_a_server
 from tests.support.page_browser import browsing
+
+expect.set_options(timeout=20_000)  # milliseconds, for two busy cores; what is there is seen at once
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

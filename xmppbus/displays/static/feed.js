@@ -10,6 +10,7 @@ import { rowOf, toggle, wordsOf } from "./row.js";
 
 export const ROWS = 500; // in the document; more is slow on a phone, and nobody scrolls further
 const KEPT = 2_000; // in memory, so that a filter finds more than what is shown
+const AT_ONCE = 50; // rows made in a frame, more than a screen shows: a flood never takes the page away from its reader
 const SLIDING = 8; // rows; more at once are not followed by the eye
 const CALM_MILLISECONDS = 400;
 
@@ -19,10 +20,12 @@ export class Feed {
     this.pill = byId("feed-new");
     this.empty = byId("feed-empty");
     this.entries = []; // newest first
-    this.waiting = []; // oldest first
+    this.waiting = []; // what came and is not among them yet, oldest first
+    this.undrawn = []; // what is, and has no row yet, oldest first
     this.words = [];
     this.paused = false;
-    this.scrolled = false;
+    this.top = byId("feed-top");
+    this.scroller = byId("scroller");
     this.drawn = 0;
     this.asked = false;
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -30,10 +33,7 @@ export class Feed {
   }
 
   #watch() {
-    new IntersectionObserver(([top]) => {
-      this.scrolled = !top.isIntersecting && top.boundingClientRect.top < innerHeight;
-      this.#ask();
-    }).observe(byId("feed-top"));
+    new IntersectionObserver(() => this.#ask()).observe(this.top);
     this.list.addEventListener("click", (event) => this.#clicked(event));
     this.list.addEventListener("focusin", (event) => this.#current(event.target.closest(".row")));
     this.pill.addEventListener("click", () => this.release());
@@ -55,6 +55,7 @@ export class Feed {
   clear() {
     this.entries = [];
     this.waiting = [];
+    this.undrawn = [];
     this.list.replaceChildren();
     this.#ask();
   }
@@ -64,7 +65,8 @@ export class Feed {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     if (words.join(" ") === this.words.join(" ")) return;
     this.words = words;
-    this.list.replaceChildren(...this.#rows(this.entries));
+    this.undrawn = [];
+    this.list.replaceChildren(...this.#fitting(this.entries).slice(0, ROWS).map(drawn));
     this.#ask();
   }
 
@@ -79,13 +81,15 @@ export class Feed {
     for (const row of this.list.querySelectorAll(".row--open")) toggle(row, false);
     this.paused = false;
     this.list.dispatchEvent(new CustomEvent("release", { bubbles: true }));
-    byId("feed-top").scrollIntoView({ block: "end" });
-    this.scrolled = false;
+    this.scroller.scrollTop = 0;
+    if (this.top.getBoundingClientRect().top < 0) this.top.scrollIntoView({ block: "center" });
     this.#ask();
   }
 
   get held() {
-    return this.paused || this.scrolled || this.list.querySelector(".row--open") !== null;
+    // Side by side the feed scrolls by itself; on a phone the page does.
+    const scrolled = this.scroller.scrollTop > 1 || this.top.getBoundingClientRect().top < 0;
+    return this.paused || scrolled || this.list.querySelector(".row--open") !== null;
   }
 
   // --- drawing -------------------------------------------------------------------------------------------------------
@@ -101,19 +105,26 @@ export class Feed {
 
   #draw() {
     const held = this.held;
-    if (!held && this.waiting.length) this.#take();
-    const count = held ? this.waiting.filter((each) => this.#fits(each)).length : 0;
+    if (!held) this.#take();
+    const count = held ? this.undrawn.length + this.#fitting(this.waiting).length : 0;
     this.pill.hidden = count === 0;
     if (count) this.pill.textContent = `${count.toLocaleString("en")}${count >= KEPT ? "+" : ""} new ${count === 1 ? "event" : "events"}`;
     this.empty.hidden = this.list.childElementCount > 0;
-    this.list.setAttribute("aria-busy", String(this.waiting.length > SLIDING));
+    this.list.setAttribute("aria-busy", String(this.undrawn.length > 0));
   }
 
   #take() {
-    const came = this.waiting.reverse();
+    const came = this.waiting;
     this.waiting = [];
-    this.entries = [...came, ...this.entries].slice(0, KEPT);
-    const rows = this.#rows(came);
+    this.undrawn.push(...this.#fitting(came));
+    this.entries = [...came.reverse(), ...this.entries].slice(0, KEPT);
+    const over = this.undrawn.length - ROWS;
+    if (over > 0) {
+      this.undrawn.splice(0, over); // they would leave at once, and so would all that is shown
+      this.list.replaceChildren();
+    }
+    const rows = this.undrawn.splice(0, AT_ONCE).reverse().map(drawn);
+    if (this.undrawn.length) this.#ask();
     if (!rows.length) return;
     const first = this.list.firstElementChild;
     this.list.prepend(...rows);
@@ -136,18 +147,12 @@ export class Feed {
     for (const row of rows) row.classList.add("row--new");
   }
 
-  #rows(entries) {
-    const rows = [];
-    for (const entry of entries) {
-      if (!this.#fits(entry)) continue;
-      rows.push(entry.text ? make("li", { className: "between", textContent: entry.text }) : rowOf(entry));
-      if (rows.length === ROWS) break;
-    }
-    return rows;
+  #fitting(entries) {
+    return this.words.length ? entries.filter((each) => this.#fits(each)) : entries;
   }
 
   #fits(entry) {
-    if (!this.words.length || entry.text) return true;
+    if (entry.text) return true;
     entry.words ??= wordsOf(entry.event);
     return this.words.every((word) => entry.words.includes(word));
   }
@@ -193,4 +198,8 @@ export class Feed {
   reachable() {
     if (!this.current) this.#current(this.list.querySelector(".row"));
   }
+}
+
+function drawn(entry) {
+  return entry.text ? make("li", { className: "between", textContent: entry.text }) : rowOf(entry);
 }
