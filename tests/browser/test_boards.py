@@ -328,3 +328,19 @@ async def test_a_hundred_screens_are_told_the_same(tmp_path: Path) -> None:
         assert {each["sequence"] for each in found} == {1_000}
         assert {len(each["panels"][0]["values"]["lines"]) for each in found} == {60}
         validator_for({**SCHEMAS["Board"], "components": DESCRIPTION["components"]}).validate(found[0])
+
+
+async def test_a_board_loads_itself_anew_once_a_day(tmp_path: Path, browser: Browser) -> None:
+    """So nothing that a browser collects over weeks ever matters; what it shows is the same."""
+    async with (
+        Daemon(tmp_path, config=boards(PANELS[:2])) as daemon,
+        seen(browser, f"{daemon.url}/display/wall") as wall,
+    ):
+        await daemon.command("publish", "user.signup", "romeo joined")
+        await wall.page.clock.install()
+        await wall.page.reload()
+        await is_live(wall.page)
+        async with wall.page.expect_navigation(timeout=2 * SECONDS * 1_000):
+            await wall.page.clock.fast_forward("24:00:05")
+        await is_live(wall.page)
+        await shows(wall.page, ".counted__value", "1")

@@ -16,6 +16,7 @@ const KINDS = { feed, counter, rate, chart, table, lights, text };
 const DRAW_MILLISECONDS = 200; // between two drawings, while something happens
 const TICK_MILLISECONDS = 1_000; // ages grow, and windows move on
 const AGAIN_SECONDS = 10; // after a refusal, and after a reload that did not help
+const LIFE_MILLISECONDS = 24 * 3_600_000; // then it loads itself anew: whatever a browser collects in weeks, it can't here
 const MISSED_EVENTS = 20_000; // after a break in which more came, the server's sums are asked for again
 const WORDS = { connecting: "Connecting…", waiting: "Disconnected", stopped: "Disconnected" };
 
@@ -130,6 +131,7 @@ function draw(all = true) {
 function tick() {
   write(head.clock, new Date(now()).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
   if (lost) said();
+  else if (performance.now() > LIFE_MILLISECONDS) anew("a day has passed");
   draw();
 }
 
