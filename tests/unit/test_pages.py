@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.test_openapi import hold
 from tests.support.http_client import HttpConnection, ask
 from tests.support.http_door import Door, open_door
 from xmppbus.displays.health import said
@@ -130,9 +131,11 @@ async def test_who_may_read_a_part_is_told_the_state_alone(tmp_path: Path) -> No
     some, everything = add_token(file, "some", ["read:user.#"]), add_token(file, "everything", ["read:#"])
     async with open_door(tmp_path, tokens_file=str(file)) as door:
         answer = await ask(door.url, "GET", "/v1/status", headers={"Authorization": f"Bearer {some}"})
+        hold("GET", "/v1/status", answer)
         assert set(answer.json) == {"alive", "accepting", "state", "since", "said"}
         assert answer.json["said"] == {"headline": "The bus is well", "reason": "", "advice": ""}
         answer = await ask(door.url, "GET", "/v1/status", headers={"Authorization": f"Bearer {everything}"})
+        hold("GET", "/v1/status", answer)
         assert {"outputs", "stopped", "journal"} <= set(answer.json)
         assert (await ask(door.url, "GET", "/v1/status")).status == 401
         assert (await ask(door.url, "GET", "/")).status == 200
