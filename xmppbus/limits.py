@@ -668,8 +668,8 @@ lines of aliases can stand for a billion values."""
 
 SETUP_FILES = 200
 SETUP_CHECK_SECONDS = 30.0
-"""Files of another server's config that `init` reads: one that includes itself would never end. How long `prosodyctl check
-config` may take: it asks DNS of nothing."""
+"""Files of another server's config that `init` reads: one that includes itself would never end. How long `prosodyctl
+check config` may take: it asks DNS of nothing."""
 
 # --- the log --------------------------------------------------------------------------------------------------------
 
@@ -704,10 +704,10 @@ DEMO_DRAIN_SECONDS = 5.0
 DEMO_STATUS_SECONDS = 2.0
 DEMO_CHAOS_SECONDS = (3.0, 8.0)
 DEMO_DOWN_SECONDS = (0.5, 3.0)
-"""The topology: how often its publishers publish, try again, and wait for an answer. Items that its nodes keep, a quarter of an
-hour of orders, for a display that was away. An event that has not come so long after a later one did is counted as lost. How
-long it waits at its end for what is on the way; how often it asks the bus how it is; how long chaos waits between two
-parts that it kills, and before it starts one again."""
+"""The topology: how often its publishers publish, try again, and wait for an answer. Items that its nodes keep, a
+quarter of an hour of orders, for a display that was away. An event that has not come so long after a later one did is
+counted as lost. How long it waits at its end for what is on the way; how often it asks the bus how it is; how long
+chaos waits between two parts that it kills, and before it starts one again."""
 
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"

@@ -53,13 +53,13 @@ INTRODUCTION = """\
 
 <!-- Generated from xmppbus/errors.py by `python -m tests.reference`; edit that. -->
 
-One table for every door: a refusal has the same code and the same sentence in a shell, over HTTP and in the chat. The codes are
-stable, for programs; the sentences are for people, and say what to do next.
+One table for every door: a refusal has the same code and the same sentence in a shell, over HTTP and in the chat. The
+codes are stable, for programs; the sentences are for people, and say what to do next.
 
 ## Refusals: an input's no
 
-Over HTTP it is `{"error": {"code", "message", "field"?, "retry_after"?}}`, with `Retry-After` where waiting helps; a command
-prints the sentence and ends with the exit code; a form (XEP-0050) ends with the condition.
+Over HTTP it is `{"error": {"code", "message", "field"?, "retry_after"?}}`, with `Retry-After` where waiting helps; a
+command prints the sentence and ends with the exit code; a form (XEP-0050) ends with the condition.
 """
 
 
@@ -89,8 +89,9 @@ def exits() -> dict[str, int]:
 def _conditions() -> str:
     lines = [
         *("## Conditions: why something waits or is dead", ""),
-        "The server's own words (RFC 6120 §8.3.3, XEP-0060), as `xmppbus status`, `show` and `dead` print them. The kind says what",
-        "can be done, and is ours: servers differ there. What nobody knows is taken as being about the place, so it kills nothing.",
+        "The server's own words (RFC 6120 §8.3.3, XEP-0060), as `xmppbus status`, `show` and `dead` print them. The kind",
+        "says what can be done, and is ours: servers differ there. What nobody knows is taken as being about the place,",
+        "so it kills nothing.",
         "",
         *(f"* *{kind}*: {text}." for kind, text in KINDS.items()),
         "",
