@@ -89,9 +89,9 @@ def exits() -> dict[str, int]:
 def _conditions() -> str:
     lines = [
         *("## Conditions: why something waits or is dead", ""),
-        "The server's own words (RFC 6120 §8.3.3, XEP-0060), as `xmppbus status`, `show` and `dead` print them. The kind",
-        "says what can be done, and is ours: servers differ there. What nobody knows is taken as being about the place,",
-        "so it kills nothing.",
+        "The server's own words (RFC 6120 §8.3.3, XEP-0060), as `xmppbus status`, `show` and `dead` print them. The",
+        "kind says what can be done, and is ours: servers differ there. What nobody knows is taken as being about the",
+        "place, so it kills nothing.",
         "",
         *(f"* *{kind}*: {text}." for kind, text in KINDS.items()),
         "",
