@@ -127,6 +127,7 @@ class Exit:
     DATA = 65
     UNAVAILABLE = 69
     SOFTWARE = 70
+    CANT_CREATE = 73
     TRY_AGAIN = 75
     REFUSED = 77
     CONFIG = 78

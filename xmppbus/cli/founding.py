@@ -93,8 +93,8 @@ class Founding:
             for each in differing:
                 await self._desk.err(f"{self.config} is there and is not written over: {each}")
             await self._desk.err(f"change that in {self.config}, or move it away and run `xmppbus init` again")
-            await self._print_json(os.EX_CANTCREAT)
-            return os.EX_CANTCREAT
+            await self._print_json(Exit.CANT_CREATE)
+            return Exit.CANT_CREATE
         await self._say(f"{self.config} is there already: it is left as it is.")
         xmpp = config.options.xmpp
         if xmpp is None or xmpp.component is None:

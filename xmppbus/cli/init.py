@@ -82,7 +82,7 @@ def init(**options: Any) -> Action:
             await desk.err(f"{error}")
             return Exit.CONFIG
         except CannotCreate:
-            return os.EX_CANTCREAT
+            return Exit.CANT_CREATE
 
     return action
 

@@ -17,7 +17,6 @@ from xmppbus.errors import ConfigInvalid, Exit
 if TYPE_CHECKING:
     from xmppbus.config import Config
 
-CANNOT_CREATE = 73  # EX_CANTCREAT of sysexits.h
 SYSTEM_UNITS, SYSTEM_USERS = Path("/etc/systemd/system"), Path("/etc/sysusers.d")
 _PATH = click.Path(path_type=Path)
 
@@ -72,7 +71,7 @@ def install_service(**options: Any) -> Action:
                 await desk.out(f"{path}: {word}")
             if not failed:
                 await desk.out("\n".join(["", "next:", *(f"  {each}" for each in steps)]))
-        return CANNOT_CREATE if failed else Exit.OK
+        return Exit.CANT_CREATE if failed else Exit.OK
 
     return action
 
