@@ -69,7 +69,8 @@ class XmppOptions(_Options, frozen=True, kw_only=True):
     pubsub_service: Name | None = None  # its JID; `pubsub.` and the server's domain unless it is given
     node_prefix: NodePrefix = ""  # put before the type to make a node's name
     resource: Name = "xmppbus"  # client mode: the last part of our full JID
-    ca_file: Name | None = None  # client mode: PEM file with who signs the server's certificate; the system's otherwise
+    # PEM file with who signs the server's certificate (client mode; uploads of pictures); the system's otherwise
+    ca_file: Name | None = None
 
     @property
     def jid(self) -> str:

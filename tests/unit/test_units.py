@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.missing import is_missing
 from xmppbus import limits
-from xmppbus.cli.install_service import CANNOT_CREATE, write
 from xmppbus.cli.main import run_locally
 from xmppbus.config import load, secret_of
+from xmppbus.errors import Exit, write
 from xmppbus.running.units import Installation, is_untouched, quoted, units
 
 MOST_EXPOSURE = 20  # of 100: `systemd-analyze security` says 2.0
@@ -159,7 +159,7 @@ def test_install_service_writes_and_says_what_to_run_next(
     found = json.loads(capfd.readouterr().out)
     assert set(found["files"].values()) == {"unchanged"}
     (tmp_path / "units/xmppbus.service").write_text("mine\n")
-    assert run_locally(arguments) == CANNOT_CREATE
+    assert run_locally(arguments) == Exit.CANT_CREATE
     assert "next:" not in capfd.readouterr().out
     assert run_locally(["install-service", "--user", "--sockets", "--config", str(config), "--dry-run"]) == 0
     assert "/.config/systemd/user/xmppbus.socket" in capfd.readouterr().out

@@ -150,6 +150,8 @@ In Profanity: /connect {scene.jid} server 127.0.0.1 port {scene.client_port}, th
   ack                 when it fires: you take care of it
 The nodes are at {strong("pubsub.localhost")}, for clients that read them.
 
+{strong("Look at the page")} in a browser: {scene.http}/
+
 {strong("Try")} in another terminal:
   curl -d 'hello from curl' {scene.http}/v1/events/demo.hello
   {program} publish demo.hello "hello from a shell"

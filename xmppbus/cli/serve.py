@@ -102,7 +102,8 @@ def started(house: House) -> None:
     unix.commands = Answerer(house)
     for notice in house.notices:
         log.warning("%s", notice)
-    log.info("the bus is up: journal %s, socket %s", house.config.journal_path, house.config.socket_path)
+    page = f", page {house.web.address}/" if house.web else ""
+    log.info("the bus is up: journal %s, socket %s%s", house.config.journal_path, house.config.socket_path, page)
 
 
 async def _fail(desk: Desk, error: BaseException, code: int) -> int:
