@@ -11,9 +11,10 @@ import pytest
 
 from tests.support.missing import is_missing
 from xmppbus import limits
+from xmppbus.cli.install_service import write
 from xmppbus.cli.main import run_locally
 from xmppbus.config import load, secret_of
-from xmppbus.errors import Exit, write
+from xmppbus.errors import Exit
 from xmppbus.running.units import Installation, is_untouched, quoted, units
 
 MOST_EXPOSURE = 20  # of 100: `systemd-analyze security` says 2.0
