@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from xmppbus.cli.main import run_locally
+from xmppbus.config import load
 from xmppbus.config.document import read
 from xmppbus.config.schema import schema
 
@@ -26,7 +28,7 @@ def configs() -> Iterator[tuple[str, str]]:
         for block in re.findall(r"^ *```yaml\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE):
             value = read(block.encode()).value
             if isinstance(value, dict) and value and set(value) <= TOP:
-                yield f"{page.relative_to(DOCS.parent)}: {block[:40]!r}", block
+                yield f"{page.relative_to(DOCS.parent)}: {block[:40]!r}", textwrap.dedent(block)
 
 
 CONFIGS = dict(configs())
@@ -46,6 +48,37 @@ def test_it_is_a_schema() -> None:
 def test_every_config_of_the_docs_is_valid(block: str) -> None:
     """As an editor reads it."""
     validator().validate(read(block.encode()).value)
+
+
+MACHINE = ("secret", "password", "tokens", "tls/fullchain.pem", "tls/key.pem", "plugins/mine.py", "plugins/hello.py")
+"""What the pages tell to make, in /etc/xmppbus."""
+SERVER = {"component": "bus.example.org", "secret_file": "secret", "pubsub_service": "pubsub.example.org"}
+
+
+def plugin(name: str) -> str:
+    """What the page that names it says is in it."""
+    if name == "hello.py":
+        return (DOCS / "howto/examples/hello.py").read_text()
+    found = re.search(r"```python\n# mine\.py\n(.*?)```", (DOCS / "howto/write-a-plugin.md").read_text(), re.DOTALL)
+    assert found
+    return found.group(1)
+
+
+@pytest.mark.parametrize("block", CONFIGS.values(), ids=CONFIGS)
+def test_every_config_of_the_docs_is_taken_by_the_daemon(block: str, tmp_path: Path) -> None:
+    """Without a doubt; where it speaks of the bot, `xmpp:` and the bot's owner are those of other pages."""
+    for name in MACHINE:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(plugin(Path(name).name) if name.endswith(".py") else "what is secret\n")
+        (tmp_path / name).chmod(0o600)
+    text = block.replace("/etc/xmppbus", str(tmp_path))
+    found = read(text.encode()).value
+    if "xmpp" not in found and set(found) & {"bot", "routes"}:
+        owned = {"affiliations": {"romeo@example.org": "owner"}, **found.get("bot", {})}
+        text = yaml.safe_dump({**found, "xmpp": SERVER, "bot": owned})
+    path = tmp_path / "xmppbus.yaml"
+    path.write_text(text)
+    assert load(path, {}).warnings == ()
 
 
 def test_the_docs_have_configs() -> None:
