@@ -42,6 +42,34 @@ def test_the_file_holds_no_token_and_is_private(file: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def _another_group() -> int:
+    """One that we may give a file to: root any, others one that they are in."""
+    return 1 if os.geteuid() == 0 else next((each for each in os.getgroups() if each != os.getegid()), os.getegid())
+
+
+def test_who_could_read_the_file_can_read_it_after_a_change(file: Path) -> None:
+    """Root changes it, and the daemon reads it, as a user of its own."""
+    first = add_token(file, "first", ["publish:#"])
+    os.chown(file, -1, _another_group())
+    file.chmod(0o640)
+    add_token(file, "second", ["publish:#"])
+    assert (file.stat().st_gid, file.stat().st_mode & 0o777) == (_another_group(), 0o640)
+    assert remove_token(file, "first")
+    assert (file.stat().st_gid, file.stat().st_mode & 0o777) == (_another_group(), 0o640)
+    assert Tokens(file).check(first) is None
+
+
+@pytest.mark.parametrize(("mode", "made"), [(0o640, 0o640), (0o600, 0o600)])
+def test_a_new_file_can_be_read_by_the_group_that_may_read_the_config(file: Path, mode: int, made: int) -> None:
+    """The daemon's, where it is not root; nobody else's."""
+    config = file.with_name("xmppbus.yaml")
+    config.touch(mode=mode)
+    os.chown(config, -1, _another_group())
+    add_token(file, "website", ["publish:#"], config)
+    assert file.stat().st_mode & 0o777 == made
+    assert file.stat().st_gid == (_another_group() if mode & 0o040 else os.getegid())
+
+
 def test_two_tokens_are_never_alike() -> None:
     """256 random bits each."""
     made = {make_token("a", ["publish:#"])[0] for _ in range(100)}

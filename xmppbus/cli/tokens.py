@@ -11,6 +11,7 @@ from xmppbus.cli.desk import Action, Desk
 from xmppbus.cli.showing import json_line
 from xmppbus.errors import Code, ConfigInvalid, Exit, Refused
 
+_NO_FILE = "the config names no tokens file; write `tokens_file: /etc/xmppbus/tokens` under `http:`"
 _FILE = click.option("--file", metavar="FILE", help="The tokens file; else `http: tokens_file:` of the config.")
 _CONFIG = click.option("--config", metavar="FILE", help="The config; else the one that `xmppbus serve` would take.")
 
@@ -43,9 +44,9 @@ def add(name: str, scopes: tuple[str, ...], file: str | None, config: str | None
     async def action(desk: Desk) -> int:
         from xmppbus.web.tokens import add_token
 
-        path = _path(file, config)
+        path, beside = _place(file, config)
         try:
-            made = add_token(path, name, scopes)
+            made = add_token(path, name, scopes, beside)
         except (ValueError, ConfigInvalid) as error:
             raise Refused(Code.USAGE, str(error)) from error
         except OSError as error:
@@ -72,7 +73,7 @@ def list_(file: str | None, config: str | None, json: bool) -> Action:
     async def action(desk: Desk) -> int:
         from xmppbus.web.tokens import parse
 
-        path = _path(file, config)
+        path, _ = _place(file, config)
         try:
             found = parse(path.read_text(encoding="utf-8"), str(path)) if path.exists() else []
         except (OSError, ConfigInvalid) as error:
@@ -102,7 +103,7 @@ def remove(name: str, file: str | None, config: str | None) -> Action:
     async def action(desk: Desk) -> int:
         from xmppbus.web.tokens import remove_token
 
-        path = _path(file, config)
+        path, _ = _place(file, config)
         try:
             removed = remove_token(path, name)
         except OSError as error:
@@ -115,15 +116,17 @@ def remove(name: str, file: str | None, config: str | None) -> Action:
     return action
 
 
-def _path(file: str | None, config: str | None) -> Path:
+def _place(file: str | None, config: str | None) -> tuple[Path, Path | None]:
+    """The tokens file, and the config that names it."""
     if file:
-        return Path(file)
+        return Path(file), None
     from xmppbus.config import load
 
     try:
-        options = load(Path(config) if config else None, os.environ).options
+        found = load(Path(config) if config else None, os.environ)
     except ConfigInvalid as error:
         raise Refused(Code.USAGE, str(error)) from error
-    if not options.http or not options.http.tokens_file:
-        raise Refused(Code.USAGE, "the config names no tokens file; write http: tokens_file:, or give --file")
-    return Path(options.http.tokens_file)
+    http = found.options.http
+    if not http or not http.tokens_file:
+        raise Refused(Code.USAGE, f"{_NO_FILE}, or give --file")
+    return Path(http.tokens_file), found.path

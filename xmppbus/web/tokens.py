@@ -177,16 +177,17 @@ def make_token(name: str, scopes: Sequence[str]) -> tuple[str, str]:
     return token, " ".join(words)
 
 
-def add_token(path: Path, name: str, scopes: Sequence[str]) -> str:
-    """Make a token, write its line into the file (made with mode 600), and return it: it is shown once.
+def add_token(path: Path, name: str, scopes: Sequence[str], beside: Path | None = None) -> str:
+    """Make a token, write its line into the file, and return it: it is shown once.
 
+    A new file has mode 600; where a group may read the file `beside` it (the config), that group may read it, too.
     Raises `ValueError` (bad name or scope, name taken), `ConfigInvalid` (bad file), `OSError`.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if any(token.name == name for token in parse(text, str(path))):
         raise ValueError(f"there is a token named {name} already; remove it first, or take another name")
     token, line = make_token(name, scopes)
-    _write(path, text + ("\n" if text and not text.endswith("\n") else "") + line + "\n")
+    _write(path, text + ("\n" if text and not text.endswith("\n") else "") + line + "\n", _access(path, beside))
     return token
 
 
@@ -197,17 +198,38 @@ def remove_token(path: Path, name: str) -> bool:
     kept = [line for line in lines if line.split()[:1] != [name]]
     if len(kept) == len(lines):
         return False
-    _write(path, "".join(kept))
+    _write(path, "".join(kept), _access(path))
     return True
 
 
-def _write(path: Path, text: str) -> None:
+class _Access(NamedTuple):
+    """Who may read a file; -1 is whoever writes it."""
+
+    owner: int = -1
+    group: int = -1
+    mode: int = 0o600
+
+
+def _access(path: Path, beside: Path | None = None) -> _Access:
+    """As the file has it: root writes it, and a daemon that is not root has to read it after that."""
+    if path.exists():
+        found = path.stat()
+        return _Access(found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+    if beside is not None and (found := beside.stat()).st_mode & stat.S_IRGRP:
+        return _Access(group=found.st_gid, mode=0o640)
+    return _Access()
+
+
+def _write(path: Path, text: str, access: _Access) -> None:
     """All of it or nothing: a daemon may read at any moment."""
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(handle, mode)
+            with contextlib.suppress(
+                PermissionError
+            ):  # who is not root gives nothing away; then it is the writer's own
+                os.fchown(handle, access.owner, access.group)
+            os.fchmod(handle, access.mode)
             file.write(text)
             file.flush()
             os.fsync(handle)
