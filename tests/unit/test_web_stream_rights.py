@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.event_stream import FORMS, SOCKET, SSE, EventStream
 from tests.support.http_client import ask, ask_json
@@ -74,6 +75,22 @@ async def test_a_token_that_is_taken_back_ends_its_streams(
             await door.bus.accept([{"type": "user.a"}])
             assert await other.sequences(1) == [1]
         assert (await ask(door.url, "GET", "/v1/stream", headers=gone)).status == 401
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_new_config_that_wants_tokens_ends_streams_without_one(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long they have been open."""
+    monkeypatch.setattr(limits, "STREAM_LOOK_SECONDS", 0.05)
+    async with open_door(tmp_path) as door:
+        async with await EventStream.open(door.url, form) as stream:
+            await stream.next("hello")
+            add_token(tmp_path / "tokens", "display", ["read:#"])
+            assert door.house.options.http
+            door.web.prepare(replace(door.house.options.http, tokens_file=str(tmp_path / "tokens")))()
+            assert await stream.ended() == (1008 if form == SOCKET else None)
+        assert (await ask(door.url, "GET", "/v1/stream")).status == 401
 
 
 async def test_a_browser_keeps_a_token_in_a_cookie_that_no_script_can_read(tmp_path: Path) -> None:

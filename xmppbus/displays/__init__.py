@@ -30,7 +30,7 @@ def open_displays(house: House) -> Hub:
     if web is None:
         raise ValueError("displays need a listener")
 
-    def holds(token: Token) -> bool:
+    def holds(token: Token | None) -> bool:
         return web.guard.holds(token)  # a new config may bring another guard
 
     hub = Hub(house.journal, holds)

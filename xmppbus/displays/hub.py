@@ -27,9 +27,9 @@ log = logging.getLogger("xmppbus.displays")
 
 
 class Hub:
-    """Open within `async with`. `holds` says whether a token is still in its file."""
+    """Open within `async with`. `holds` says whether who came in with a token, or without one, still would."""
 
-    def __init__(self, journal: Journal, holds: Callable[[Token], bool]) -> None:
+    def __init__(self, journal: Journal, holds: Callable[[Token | None], bool]) -> None:
         self._journal = journal
         self._holds = holds
         self._ring = Ring()
@@ -193,12 +193,13 @@ class Hub:
         del client.group.current[client]
 
     async def _look_after(self) -> None:
-        """Keep-alives, and the end of streams whose token has been taken out of its file or has other scopes now."""
+        """Keep-alives, and the end of streams whose token has been taken out of its file or has other scopes now, or
+        that have none where one is needed now."""
         seconds = 0.0
         while True:
             await asyncio.sleep(limits.STREAM_LOOK_SECONDS)
             for group in list(self._groups.values()):
-                if group.wanted.token is not None and not self._holds(group.wanted.token):
+                if not self._holds(group.wanted.token):
                     self._end(group, POLICY)
             seconds += limits.STREAM_LOOK_SECONDS
             if seconds >= limits.STREAM_KEEP_ALIVE_SECONDS:

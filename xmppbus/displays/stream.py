@@ -66,6 +66,7 @@ class Stream:
         form = _form(request)
         if request.method == "HEAD":
             return Answer(200, b"", b"Content-Type: %b\r\n" % form.name.encode())
+        self._hub.check_room()  # others have come meanwhile, or the house is being left
         if form is SOCKET:
             return await self._websocket(request, wanted, begin)
         transport = _transport(request)

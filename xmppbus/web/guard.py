@@ -85,9 +85,11 @@ class Guard:
         """Whose token that is."""
         return self._tokens.check(presented) if self._tokens else None
 
-    def holds(self, token: Token) -> bool:
-        """Whether a token that came in once still would."""
-        return self._tokens is not None and self._tokens.holds(token)
+    def holds(self, token: Token | None) -> bool:
+        """Whether who came in once with a token, or without one, still would."""
+        if self._tokens is None or token is None:
+            return self._tokens is None and token is None
+        return self._tokens.holds(token)
 
     def _check_token(self, request: Request, tokens: Tokens, action: str) -> Token:
         presented = _presented(request)
