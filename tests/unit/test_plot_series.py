@@ -100,6 +100,8 @@ def test_time_is_when_it_happened() -> None:
     late, leap = entry(3, {"ms": 3}), entry(2, {"ms": 2}, time="2016-12-31T23:59:60Z")
     found = series_of(entry(9, {"ms": 9}), late, leap)
     assert [point.value for point in found.curves[0].points] == [2.0, 3.0, 9.0]  # a leap second: when it was accepted
+    for edge in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):  # in UTC there is no such year
+        assert series_of(entry(1, {"ms": 1}, time=edge)).curves[0].points[0].time == NOON
     span: dict[str, Any] = {"since": NOON + timedelta(seconds=3), "until": NOON + timedelta(seconds=5)}
     assert series_of(entry(9, {"ms": 9}), late, entry(1, {"ms": 1}), **span).values == 1
 

@@ -123,9 +123,9 @@ def moment_of(entry: Entry) -> datetime:
     """When it happened, as its sender says; else when it was accepted."""
     try:
         moment = datetime.fromisoformat(entry.event.time)
-    except ValueError:  # RFC 3339 has leap seconds
+        return moment.astimezone(UTC) if moment.tzinfo else entry.accepted
+    except (ValueError, OverflowError):  # RFC 3339 has leap seconds, and its first and last days begin in other years
         return entry.accepted
-    return moment if moment.tzinfo else entry.accepted
 
 
 def name_of(event: Event, by: str) -> str:
