@@ -187,6 +187,18 @@ async def test_a_damaged_journal_is_put_aside_as_it_is(path: Path, copy: Path) -
         assert len(await read_all(journal)) == 5
 
 
+async def test_a_restoration_is_taken_back_with_the_log_of_what_was_put_aside(path: Path, copy: Path) -> None:
+    """What was accepted last may be in the log alone."""
+    async with SqliteJournal(path) as journal:
+        await journal.append([routed(number) for number in range(1, 8)])
+        for suffix in ("", "-wal"):
+            overwrite(copy.with_name(copy.name + suffix), content(path.with_name(path.name + suffix)))
+    assert b"CREATE TABLE" not in content(copy), "all of it is in the log"
+    other = path.with_name("other.db")
+    done = restore(copy, other)
+    assert (done.entries, len(kept_ids(other)), findings(other)) == (7, 7, [])
+
+
 async def test_listeners_go_on_where_they_were_at_the_backup(path: Path, copy: Path) -> None:
     """Their cursors are part of it: they may see an event twice, under the same id, and miss none that is there."""
     async with SqliteJournal(path) as journal:

@@ -18,7 +18,16 @@ from typing import NamedTuple
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
 from xmppbus.stores import opening, queries
-from xmppbus.stores.snapshots import beside, copy_log, free_bytes, no_room, reading, sync_directory, whole_file
+from xmppbus.stores.snapshots import (
+    beside,
+    copy_log,
+    copy_pages,
+    free_bytes,
+    no_room,
+    reading,
+    sync_directory,
+    whole_file,
+)
 
 SQL = queries.load("keeping")
 
@@ -69,8 +78,8 @@ def restore(backup: Path, journal: Path, moment: datetime, *, above: int = 0) ->
         entries, _, _, waiting, _, _ = source.execute(SQL["counts"]).fetchone()
         kept = _highest(source)
         last = source.execute(SQL["newest_name"]).fetchone()
-    size = backup.stat().st_size
-    if free_bytes(journal.parent) < size + limits.SPARE_BYTES:
+        pages, _, page_bytes = source.execute(SQL["pages"]).fetchone()
+    if free_bytes(journal.parent) < pages * page_bytes + limits.SPARE_BYTES:
         raise no_room(journal.parent)
     there = journal.stat().st_size > 0
     old = _settled(journal, last) if there else None
@@ -86,9 +95,12 @@ def restore(backup: Path, journal: Path, moment: datetime, *, above: int = 0) ->
 
 @contextlib.contextmanager
 def whole_file_for(journal: Path, backup: Path) -> Iterator[Path]:
-    """A copy of the backup that takes the journal's name at the end, in one step."""
-    with whole_file(journal) as path:
-        shutil.copyfile(backup, path)
+    """A copy of the backup that takes the journal's name at the end, in one step.
+
+    Of what is in it, and not of its file: what was put aside may have a log beside it, with what was accepted last.
+    """
+    with reading(backup) as source, whole_file(journal) as path:
+        copy_pages(source, path, lambda *_: None)
         yield path
 
 

@@ -78,7 +78,14 @@ def back_up(journal: Path, target: Path, progress: Progress, *, force: bool, gen
         pages, _, page_bytes = source.execute(SQL["pages"]).fetchone()
         _check_room(target.parent, pages * page_bytes)
         with whole_file(target) as path:
-            _copy(source, path, progress, _Pace(journal, path, gently=gently))
+            pace = _Pace(journal, path, gently=gently)
+
+            def told(_: int, left: int, pages: int) -> None:
+                progress(pages - left, pages)
+                if left:
+                    pace.rest()
+
+            copy_pages(source, path, told)
             size = path.stat().st_size
     return Snapshot(target, size, entries, waiting, newest, time.monotonic() - begun)
 
@@ -182,12 +189,8 @@ class _Pace:
             self._begun = time.monotonic()
 
 
-def _copy(source: sqlite3.Connection, path: Path, progress: Progress, pace: _Pace) -> None:
-    def told(_: int, left: int, pages: int) -> None:
-        progress(pages - left, pages)
-        if left:
-            pace.rest()
-
+def copy_pages(source: sqlite3.Connection, path: Path, told: Callable[[int, int, int], None]) -> None:
+    """All that a connection sees into one file, a slice at a time; `told` as `sqlite3.Connection.backup` has it."""
     copy = sqlite3.connect(path, isolation_level=None)
     try:
         copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole
