@@ -80,6 +80,18 @@ def test_the_secret_is_a_credential_and_paths_elsewhere_may_be_written(config: P
     assert "ProtectHome=read-only\n" in home, "else systemd could not start it"
 
 
+def test_a_service_may_give_its_socket_to_a_group(config: Path, tmp_path: Path) -> None:
+    """For that it has to be in the group, and one of the system calls that are taken away is given back behind that."""
+    assert "SupplementaryGroups" not in units(Installation(load(config, {}), Path("/usr/bin/env")))["xmppbus.service"]
+    config.write_text(CONFIG + "socket: {group: adm}\n")
+    text = units(Installation(load(config, {}), Path("/usr/bin/env")))["xmppbus.service"]
+    assert "SupplementaryGroups=adm\n" in text
+    assert text.index("SystemCallFilter=~@privileged\n") < text.index("SystemCallFilter=@chown\n")
+    paths = [str(each) for each in made(config, tmp_path) if each.suffix != ".conf"]
+    assert not analyzed("verify", "--system", "--man=no", *paths, runtime=tmp_path)
+    analyzed("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", str(tmp_path / "xmppbus.service"))
+
+
 def test_the_unit_gives_as_many_open_files_as_the_daemon_asks_for(config: Path) -> None:
     """Then it need not ask."""
     text = units(Installation(load(config, {}), Path("/usr/bin/xmppbus")))["xmppbus.service"]

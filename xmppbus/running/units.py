@@ -36,6 +36,7 @@ def units(wanted: Installation) -> dict[str, str]:
         "PROGRAM": quoted(wanted.program),
         "CONFIG": f" --config {quoted(wanted.config.path.absolute())}" if wanted.config.path else "",
         "SETTINGS": "\n".join(_settings(wanted)) or "# (no setting of its own)",
+        "GROUP": "\n".join(_for_group(wanted)),
         "HOME": "read-only" if _is_at_home(wanted.program) or _is_at_home(wanted.config.path) else "yes",
         "SOCKET": socket,
     }
@@ -65,6 +66,14 @@ def _settings(wanted: Installation) -> list[str]:
     if wanted.sockets:
         lines.append("Sockets=xmppbus.socket" + (" xmppbus-http.socket" if options.http else ""))
     return lines
+
+
+def _for_group(wanted: Installation) -> list[str]:
+    """Whoever gives the socket to a group has to be in it, and may make that one system call."""
+    group = wanted.config.options.socket.group
+    if not group or wanted.sockets:
+        return ["# (socket.group is not set: it needs no right to give the socket to a group)"]
+    return [f"SupplementaryGroups={escaped(group)}", "SystemCallFilter=@chown"]
 
 
 def quoted(value: object) -> str:
