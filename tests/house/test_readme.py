@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, bot_without_a_server, program
+from tests.support.pages import OWN_TESTS, PAGES, ROOT, blocks, name
 from tests.support.waiting import until
 
-ROOT = Path(__file__).parents[2]
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 STOCK_ADDRESS = "127.0.0.1:8222"
 
@@ -33,7 +34,11 @@ NOT_HERE = {
     "python -m tests.benchmarks": "they measure for minutes; tests/unit/test_benchmark_tools.py has their tools",
     "XMPPBUS_CHAOS": "the long forms take hours",
     "sudo ": "systemd is not the first process here; test_units.py and test_systemd.py say what was tried",
-    "openssl req": "tests/unit/test_web.py makes its certificates with it",
+    "openssl req": "test_pages_lines.py makes a certificate with it, and a listener that has it",
+    "python3 -m venv /opt": "it changes the machine; .ci/run installs in this way, and test_packaging.py the wheel",
+    "ln -s /opt": "it changes the machine",
+    "docker": "there is no Docker engine here; test_containers.py runs what the containers run",
+    "xmppbus init --root": "test_init.py has a machine with a server on it",
 }
 """How examples begin that are not run, and why."""
 
@@ -47,8 +52,7 @@ GO_ON = {
 
 def examples(page: Path) -> list[str]:
     """The commands of a page's shell blocks, comments and all; a line that ends with a backslash goes on."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    lines = "".join(text for language, text in blocks(page) if language == "sh").replace("\\\n", " ").splitlines()
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -60,7 +64,8 @@ def begins(command: str, among: dict[str, str]) -> str | None:
 WITH_BOT = {ROOT / "docs/howto/incidents.md", ROOT / "docs/howto/chat.md", ROOT / "docs/reference/http.md"}
 """Pages whose examples need one."""
 
-PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))] if examples(page)]
+OURS = [page for page in PAGES if examples(page) and "sh" not in OWN_TESTS.get(name(page), {})]
+"""Pages whose examples no other test runs."""
 
 
 @pytest.fixture
@@ -71,6 +76,8 @@ async def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
     page = getattr(request.node, "callspec", None) and request.node.callspec.params["page"]
     bot = bot_without_a_server(found.directory) if page in WITH_BOT else {}
     found.configure(None, config={"http": http, **bot})
+    (found.directory / ".docker").mkdir()
+    shutil.copy(ROOT / ".docker/make-secrets.sh", found.directory / ".docker")
     (found.directory / "app.log").write_text("a first line\n")
     (found.directory / "report.pdf").write_bytes(b"%PDF-1.7\n\xff\xfe")
     (found.directory / "Makefile").write_text("deploy:\n\t@echo deployed\n")
@@ -78,7 +85,7 @@ async def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
         yield found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", OURS, ids=name)
 async def test_every_shell_example_of_the_docs_works(daemon: Daemon, page: Path) -> None:
     """Line by line, in the order of the page; what can't be run here says why."""
     for command in examples(page):
