@@ -18,6 +18,7 @@ import yaml
 
 from tests.support.daemon import Daemon
 from tests.support.pages import NOT_RUN, OUTPUT, OWN_TESTS, PAGES, ROOT, block, blocks, name
+from tests.support.waiting import until
 from tests.unit.test_config_schema import CONFIGS
 
 GENERATED = {"docs/reference/bot.md", "docs/reference/commands.md"}
@@ -94,14 +95,18 @@ async def test_a_renewed_certificate_is_taken_by_the_lines_of_its_page(tmp_path:
     assert hook.endswith("systemctl reload xmppbus\n")
     hook = hook.replace("systemctl reload xmppbus", "xmppbus reload").replace("-o xmppbus", f"-o {getpass.getuser()}")
     daemon.environment["RENEWED_LINEAGE"] = str(lineage)
-    async with daemon:
 
-        async def shown() -> str:
-            return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", daemon.http_port))
+    async def shown() -> str:
+        return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", daemon.http_port))
 
+    daemon.spawn()
+    try:
+        await until(daemon.answers, 30, "the socket, which is opened behind the listener")
         assert await shown() == (where / "fullchain.pem").read_text()
         await daemon.shell(f"set -e\n{hook}")
         assert await shown() == (lineage / "fullchain.pem").read_text()
+    finally:
+        await daemon.stop()
     assert (where / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
