@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.talk import Talk
 from xmppbus.xmpp.upload import Uploads
+
+log = logging.getLogger("xmppbus")
 
 
 class Reload(Protocol):
@@ -114,7 +117,7 @@ class House:
             "config": dict(self.reload.status()) if self.reload else None,
             "xmpp": dict(self.xmpp.status()) if self.xmpp else None,
             "encryption": self.talk.encryption.status() if self.talk and self.talk.encryption else None,
-            "inputs": {name: dict(each.status()) for name, each in self.inputs.items()},
+            "inputs": {name: _said(name, each) for name, each in self.inputs.items()},
             "outputs": {name: self._output(name) | waiting.get(name, {"waiting": 0}) for name in sorted(names)},
             "stopped": stopped,
             "journal": journal._asdict(),
@@ -123,7 +126,7 @@ class House:
     def _output(self, name: str) -> dict[str, Any]:
         output = self.outputs.get(name)
         if output:
-            return dict(output.status())
+            return _said(name, output)
         if name == "via":
             return {"state": "up"}
         return {"state": "missing", "reason": "no such output in the config; what waits for it is held"}
@@ -143,6 +146,15 @@ class House:
         if self.bus.closing:
             return "stopping"
         return "" if journal.accepting else journal.reason
+
+
+def _said(name: str, part: Input | Output) -> dict[str, Any]:
+    """What a part says of itself."""
+    try:
+        return {"state": "unknown", **part.status()}
+    except Exception as error:  # the house is kept alive: a plugin's bug is not the others'
+        log.exception("%s can't say how it is", name)
+        return {"state": "unknown", "reason": f"it can't say how it is: {type(error).__name__}; see the log"}
 
 
 def _is_held(place: PlaceStatus) -> bool:

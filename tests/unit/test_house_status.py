@@ -59,3 +59,19 @@ async def test_what_is_stopped_is_shown_and_late(house: House) -> None:
     assert [(each["place"], each["condition"]) for each in status["stopped"]] == [("romeo@example.org", "forbidden")]
     assert status["outputs"]["chat"]["oldest_seconds"] == 60
     assert "held" not in status["outputs"]["chat"]
+
+
+async def test_a_part_that_can_not_say_how_it_is_hides_none_of_the_others(house: House) -> None:
+    """And does not end the house, whose state is told to systemd: a plugin has a bug."""
+
+    class Broken(Up):
+        def status(self) -> Mapping[str, Any]:
+            raise KeyError("state")
+
+    house.outputs["broken"] = house.inputs["broken"] = cast("Any", Broken())
+    status = await house.status()
+    assert status["outputs"]["chat"]["state"] == "up"
+    for part in (status["outputs"]["broken"], status["inputs"]["broken"]):
+        assert part["state"] == "unknown"
+        assert "KeyError" in part["reason"]
+    assert status["state"] == "down"
