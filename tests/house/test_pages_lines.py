@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import json
 import re
@@ -99,9 +100,14 @@ async def test_a_renewed_certificate_is_taken_by_the_lines_of_its_page(tmp_path:
     async def shown() -> str:
         return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", daemon.http_port))
 
+    async def opened() -> bool:
+        with contextlib.suppress(OSError):
+            return daemon.answers() and bool(await shown())
+        return False
+
     daemon.spawn()
     try:
-        await until(daemon.answers, 30, "the socket, which is opened behind the listener")
+        await until(opened, 30, "the listener, and the socket")
         assert await shown() == (where / "fullchain.pem").read_text()
         await daemon.shell(f"set -e\n{hook}")
         assert await shown() == (lineage / "fullchain.pem").read_text()
