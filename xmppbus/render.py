@@ -35,7 +35,7 @@ def few_lines(event: Event) -> str:
     """Severity mark and summary, the text if it says more, the link, and where it came from."""
     summary = _SPACE.sub(" ", plain(event.summary)).strip()
     lines = [f"{MARKS[event.severity]} {summary}"]
-    text = plain(event.text or "").strip()
+    text = plain(event.text or "").strip().removeprefix(f"{summary}\n")  # the summary may be its first line
     if text and text != summary:
         lines.append(text)
     if event.get("link"):

@@ -26,6 +26,12 @@ def test_few_lines_have_summary_text_link_and_origin() -> None:
     assert said == "• Full\nrm something\nhttps://example.org/\ndisk.full · db1"
 
 
+def test_a_text_whose_first_line_is_the_summary_says_it_once() -> None:
+    """As of `make deploy 2>&1 | xmppbus publish deploy.log`."""
+    said = few_lines(event(summary="one", data="one\ntwo"))
+    assert said.splitlines()[:2] == [f"{MARKS['info']} one", "two"]
+
+
 def test_colours_of_a_log_line_are_taken_off() -> None:
     """ANSI sequences, hyperlinks and titles, and whatever else a terminal obeys."""
     assert plain("\x1b[1;31mred\x1b[0m \x1b]8;;https://e.org\x07link\x1b]8;;\x07 \x07bell\x9b") == "red link bell"

@@ -118,6 +118,8 @@ class Founding:
         if pastes:
             self._result["reload"] = RELOAD[kind]
             await self._say(f"\n{self._strong('Then')}: {RELOAD[kind]}")
+            if kind == PROSODY and server and server.drop_in and not writes_server:
+                await self._say("(`init` with --write-server-config puts the lines there for you.)")
         elif server and not self._result.get("server_file"):
             await self._say(f"{kind} has the lines for {facts.jid} already.")
         return await self._check_and_end(kind, pastes, facts)
@@ -172,7 +174,7 @@ class Founding:
         assert report.config  # noqa: S101  # for the type checker: without a config there are errors
         options = report.config.options
         if report.exit_code:
-            when = "when the server has the lines and has reloaded" if waits else "when that is mended"
+            when = "when the server has the lines and has taken them up" if waits else "when that is mended"
             yield f"{when}, run `{command_to('check', self.config, os.environ)}` again"
         if report.daemon is None:
             yield f"start it: {command_to('serve', self.config, os.environ)} &"

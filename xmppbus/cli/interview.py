@@ -161,5 +161,5 @@ def _http(given: Given, ask: Ask) -> str | None:
         return None
     if given.http:
         return given.http
-    wanted = ask(f"The page and the way in for curl, on {HTTP}", default=True, type=bool)
+    wanted = ask(f"The page and the way in for curl, on {HTTP} (yes or no)", default="yes", type=bool)
     return HTTP if wanted else None

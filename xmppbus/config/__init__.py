@@ -113,7 +113,9 @@ def verify(config: Config, registry: Registry) -> None:
             if name not in offered
         ]
     if options.http and options.http.tokens_file:
-        said += unreadable(options.http.tokens_file, ("http", "tokens_file"))
+        advice = "" if Path(options.http.tokens_file).exists() else "; `xmppbus token add NAME SCOPE` makes it"
+        unread = unreadable(options.http.tokens_file, ("http", "tokens_file"))
+        said += [each._replace(sentence=each.sentence + advice) for each in unread]
     for index, route in enumerate(options.routes):
         said += _unknown(route, ("routes", index), registry)
     _raise_for(str(config.path), [_placed(config.document, each) for each in said])
