@@ -112,6 +112,28 @@ async def test_since_last_and_last_event_id_say_where_to_begin(door: Door) -> No
             assert (await stream.next("event")).sequence in (expected, newest), query
 
 
+async def test_to_look_far_back_for_something_rare_costs_little(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not of that type is looked over where it is read."""
+    monkeypatch.setattr(limits, "STREAM_PAGE_EVENTS", 2)
+    await publish(door, "disk.a", *["user.a"] * 40, "disk.a", *["user.a"] * 40)
+    reads, read = 0, door.journal.read
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await read(*arguments)
+
+    monkeypatch.setattr(door.journal, "read", counted)
+
+    async def look() -> int:
+        async with await EventStream.open(door.url, LINES, last=2, type="disk.#") as stream:
+            await stream.next("hello")
+            return (await stream.next("event")).sequence
+
+    assert await look() == 1
+    assert reads <= 30, "and not one for each page of what is not wanted"
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,9 +22,10 @@ from xmppbus.displays.frames import LINES, SOCKET, SSE, UNSUPPORTED, Form
 from xmppbus.displays.hub import Hub
 from xmppbus.errors import Code, Refused
 from xmppbus.interfaces import Clock
-from xmppbus.journal import Journal
+from xmppbus.journal import Entry, Journal
 from xmppbus.options import Pattern, SeverityRule
 from xmppbus.people.durations import beginning
+from xmppbus.route import Match
 from xmppbus.web import Answer, Request, Web, query_fields
 from xmppbus.web.answers import Streamed, stream_head
 from xmppbus.web.connection import Streaming
@@ -55,6 +57,7 @@ class Stream:
         self._journal = journal
         self._clock = clock
         self._identity = identity
+        self._looking = asyncio.Semaphore(1)
         web_.route("GET", "/v1/stream", self.get, "read")
 
     async def get(self, request: Request) -> Answer | Streamed | web.StreamResponse:
@@ -137,20 +140,25 @@ class Stream:
         return newest
 
     async def _back(self, wanted: Wanted, count: int, newest: int) -> int:
-        """The sequence after which there are `count` events that are wanted, as far as it is looked back for them."""
-        span = max(4 * count, limits.STREAM_PAGE_EVENTS)
-        while True:
-            position = max(0, newest - span)
-            last: deque[int] = deque(maxlen=count)
-            after = position
-            while entries := await self._journal.read(after, limits.STREAM_PAGE_EVENTS):
+        """The sequence after which there are `count` events that are wanted, as far as it is looked back for them.
+
+        First over a few, then as far as ever; for one client at a time, as deliveries are read from the journal, too.
+        """
+        matches = [Match(each, wanted.severity) for each in wanted.types]
+        last: deque[int] = deque(maxlen=count)
+        for span in (max(4 * count, limits.STREAM_PAGE_EVENTS), limits.LOOK_BACK_EVENTS):
+            after = max(0, newest - span)
+            last.clear()
+            while after < newest and (entries := await self._page(after, matches)):
                 last += [e.sequence for e in entries if wanted.admits(e.event.type, e.event.severity)]
                 after = entries[-1].sequence
-                if after >= newest:
-                    break
-            if len(last) == count or position == 0 or span >= limits.LOOK_BACK_EVENTS:
-                return last[0] - 1 if last else newest
-            span = min(span * 8, limits.LOOK_BACK_EVENTS)
+            if len(last) == count or span >= newest:
+                break
+        return last[0] - 1 if last else newest
+
+    async def _page(self, after: int, matches: Sequence[Match]) -> list[Entry]:
+        async with self._looking:
+            return await self._journal.read(after, limits.STREAM_PAGE_EVENTS, matches)
 
     def _hello(self, form: Form, begin: Begin) -> bytes:
         members: dict[str, Any] = {
