@@ -42,6 +42,7 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/reference/http.md": {"json": "contract/test_openapi.py"},
     "docs/reference/payload.md": dict.fromkeys(("json", "python", "xml"), "unit/test_payload_page.py"),
     "docs/reference/socket.md": {"python": "house/test_pages_lines.py"},
+    "docs/tutorial.md": dict.fromkeys(("cron", "shell", "talk", "yaml"), "house/test_tutorial.py"),
 }
 """Page, language, and the file below `tests` that runs the page's blocks in it. What is not here is run by
 `house/test_readme.py` (sh) or loaded by `unit/test_config_schema.py` (yaml)."""

@@ -85,7 +85,15 @@ class StockProsody:
 
     async def reload(self) -> None:
         """`systemctl restart prosody`."""
+        await self.stop()
+        await self.start()
+
+    async def stop(self) -> None:
+        """`systemctl stop prosody`."""
         await self._process.stop(5)
+
+    async def start(self) -> None:
+        """`systemctl start prosody`, with the bus's component in its config."""
         self._process.ports = (self.c2s_port, self.component_port)
         await self._process.start(START_SECONDS)
 
