@@ -17,7 +17,7 @@ from xmppbus.errors import Code, JournalFailed, Refused
 from xmppbus.stores.checkpoints import Checkpointer
 from xmppbus.stores.figures import JournalFigures
 from xmppbus.stores.ledger import Effects, Ledger
-from xmppbus.stores.operations import Append, Operation
+from xmppbus.stores.operations import Append, Beat, Operation
 from xmppbus.stores.reserve import Reserve
 from xmppbus.stores.room import Room
 
@@ -230,15 +230,17 @@ class Writer:
             self._tell(Effects(), [Done(operation, self._failure or error) for operation in batch])
 
     def _put_off(self, batch: list[Operation], refused: Refused) -> None:
-        """Senders are refused; what has been delivered is written down when the disk takes it.
+        """Senders are refused; what has been delivered is written down when the disk takes it. Who asks whether this
+        thread lives is told so: to start the house anew would give no room.
 
         Everybody is refused while the journal closes: what was delivered is looked up at the next start.
         """
         closing = self._closing  # once: it may become true between two looks, and nobody is to be left out
-        self._tell(Effects(), [Done(each, refused) for each in batch if each.needs_room or closing])
+        lives = [] if closing else [Done(each, None) for each in batch if isinstance(each, Beat)]
+        self._tell(Effects(), [*lives, *(Done(each, refused) for each in batch if each.needs_room or closing)])
         if not closing:
             # Not at the end of the queue: there it would come after the mark that nothing more comes.
-            self._later += [each for each in batch if not each.needs_room]
+            self._later += [each for each in batch if not each.needs_room and not isinstance(each, Beat)]
             time.sleep(limits.FULL_CHECK_SECONDS)
 
     def _failed(self, error: Exception) -> None:
