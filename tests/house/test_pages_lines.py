@@ -131,3 +131,24 @@ def test_a_package_names_its_plugins_where_ours_does() -> None:
     shown = tomllib.loads(block("docs/howto/write-a-plugin.md", "toml"))["project"]["entry-points"]
     assert list(shown) == ["xmppbus.plugins"]
     assert metadata.entry_points(group="xmppbus.plugins")
+
+
+def test_the_page_on_http_lists_every_path() -> None:
+    """Of the description, which test_openapi.py holds together with the listener; and the two pages for browsers."""
+    served = yaml.safe_load((ROOT / "docs/reference/openapi.yaml").read_text())["paths"]
+    table = (ROOT / "docs/reference/http.md").read_text().partition("\n## ")[0]
+    lost = []
+    for path in (*served, "/", "/display/{name}", "/metrics"):
+        written = re.sub(r"\\\{\w+\\\}", "[A-Z-]+", re.escape(path))
+        if not re.search(rf"{written}[`?.]", table) and f"`/{path.rpartition('/')[2]}`" not in table:
+            lost.append(path)
+    assert not lost
+
+
+def test_the_index_of_decisions_has_them_all() -> None:
+    """By number and title."""
+    index = (ROOT / "docs/adr/README.md").read_text()
+    for decision in ROOT.glob("docs/adr/0*.md"):
+        title = decision.read_text().partition("\n")[0].removeprefix("# ").partition(" ")[2]
+        row = rf"\| \[{decision.name[:4]}\]\({re.escape(decision.name)}\) \| .{re.escape(title[1:])} \|"
+        assert re.search(row, index), title
