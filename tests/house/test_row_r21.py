@@ -103,7 +103,9 @@ async def test_r21_status_tells_down_from_behind(server_name: str, own_server: S
             return await state(daemon) == "down"
 
         await until(down, 20, "status to say down")
-        assert "down" in (await daemon.command("status")).out
+        said = " ".join((await daemon.command("status")).out.split())
+        assert "down" in said
+        assert "look whether the XMPP server runs" in said.replace("Look", "look"), "and what to do"
         assert (await daemon.status())["accepting"]
 
         proxy.heal()

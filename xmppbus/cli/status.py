@@ -13,6 +13,7 @@ from xmppbus.cli.desk import Action, Desk
 from xmppbus.cli.showing import json_line
 from xmppbus.errors import Exit, condition
 from xmppbus.people.durations import ago, lasting
+from xmppbus.people.stream_advice import STREAM_ADVICE
 
 STATES = {
     "up": ("green", "up", "everything works"),
@@ -88,6 +89,8 @@ def _stream(desk: Desk, stream: Mapping[str, Any], now: datetime) -> Iterator[st
     yield from _laid(desk, desk.style("xmpp", "bold") + " " * 8, words)
     if stream.get("reason"):
         yield from _wrapped(desk, str(stream["reason"]), _INDENT)
+    if state in STREAM_ADVICE:
+        yield from _wrapped(desk, STREAM_ADVICE[state], _INDENT)
 
 
 def _section(desk: Desk, title: str, parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -13,15 +13,9 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused, condition
 from xmppbus.house import House
 from xmppbus.people.durations import lasting
+from xmppbus.people.stream_advice import STREAM_ADVICE
 from xmppbus.web import Answer, Request, Web, json_answer
 
-_STREAM_ADVICE = {
-    "connecting": "It goes on by itself; if this lasts, look whether the XMPP server runs.",
-    "backoff": "Look whether the XMPP server runs. It is tried again by itself, and what waits is delivered then.",
-    "refused": "The server does not take the bus: run `xmppbus check`, which says what to change. It is tried again.",
-    "conflict": "Another program holds the address of this bus: stop the other daemon.",
-    "split": "Another bus is connected beside this one: stop one of the two.",
-}
 _LIMITED = ("alive", "accepting", "state", "since")
 
 
@@ -92,7 +86,7 @@ def _down(status: Mapping[str, Any]) -> Said:
     if stream and stream["state"] != "up":
         why = str(stream["reason"]) or f"the stream is {stream['state']}"
         return Said(
-            "The XMPP server is away", f"{why[0].upper()}{why[1:]}. {kept}", _STREAM_ADVICE.get(stream["state"], "")
+            "The XMPP server is away", f"{why[0].upper()}{why[1:]}. {kept}", STREAM_ADVICE.get(stream["state"], "")
         )
     parts = [f"{name}: {each.get('reason') or each['state']}" for name, each in _not_up(status)]
     return Said("Not everything can be delivered", f"{'; '.join(parts)}. {kept}", "`xmppbus status` says more.")
