@@ -18,7 +18,7 @@ from tests.support.talk_person import Person
 from tests.support.waiting import until
 
 PAGE = ROOT / "docs/tutorial.md"
-THERE = ("apt-get ", "echo 'VirtualHost", "prosodyctl adduser", "python3 -m venv", "ln -s")
+THERE = ("apt-get ", "echo 'VirtualHost", "chgrp prosody", "prosodyctl adduser", "python3 -m venv", "ln -s")
 """How lines begin whose work is done: the server, its host, the account and the program are there."""
 CHECK = "/usr/local/bin/disk-check"
 
@@ -38,6 +38,7 @@ class Evening:
         self.token = ""
         self.paths = {
             "/etc/xmppbus": str(self.bus.directory),
+            "/etc/prosody/certs": str(stock.config.parent / "certs"),
             "/var/backups": str(directory),
             CHECK: str(directory / "disk-check"),
             "0.0.0.0:8222": f"127.0.0.1:{self.bus.http_port}",
@@ -153,7 +154,7 @@ async def test_the_tutorial_from_its_top_to_its_end(tmp_path: Path) -> None:
                 elif text.startswith("#!"):
                     evening.write_the_script(text)
                 else:
-                    for line in text.splitlines():
+                    for line in text.replace("\\\n", "").splitlines():
                         await evening.line(line)
         finally:
             await evening.romeo.leave()
