@@ -142,7 +142,7 @@ def _introduction(scene: Scene, strong: Callable[[str], str]) -> str:
   password  {scene.password}
   server    127.0.0.1, port {scene.client_port} (its certificate is its own: {scene.certificate})
 In Profanity: /connect {scene.jid} server 127.0.0.1 port {scene.client_port}, then /tls allow,
-  /sub request {scene.bot}, /sub allow, /msg {scene.bot}
+  /sub request {scene.bot}, /sub allow {scene.bot}, /msg {scene.bot}
 
 {strong("Write to the bot")}: add {strong(scene.bot)} in your client, let it see that you are there, and say
   help                what it understands
