@@ -16,6 +16,9 @@ from tests.support.http_client import HttpConnection, ask
 from tests.support.http_door import Door, open_door
 from tests.support.waiting import until
 from xmppbus import limits
+from xmppbus.displays.clients import Wanted
+from xmppbus.displays.frames import SOCKET as FRAMES
+from xmppbus.displays.hub import Hub
 from xmppbus.options import DisplayOptions
 
 
@@ -283,6 +286,38 @@ async def test_there_is_room_for_so_many(door: Door, monkeypatch: pytest.MonkeyP
             return second.status == 200
 
     await until(room, 10, "the place of the one that left")
+
+
+class Wire(asyncio.Transport):
+    """What was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """It never fills."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.written += b"<closed>"
+
+    abort = close
+
+
+async def test_who_comes_when_the_streams_have_ended_does_not_wait_for_ever(door: Door) -> None:
+    """A handshake may take longer than the house has left."""
+    async with Hub(door.journal, lambda _: True) as hub:
+        pass
+    wire = Wire()
+    client = hub.join(wire, Wanted(), FRAMES, 0)
+    async with asyncio.timeout(5):
+        await client.ended
+    hub.leave(client)
+    assert wire.written.endswith(b"<closed>")
+    assert hub.status()["clients"] == 0
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -96,8 +96,12 @@ class Hub:
 
     def join(self, transport: asyncio.Transport, wanted: Wanted, form: Form, position: int) -> Client:
         """A client whose head is written, and which gets everything after a position (not above the newest)."""
-        group = self._groups.setdefault((wanted, form), Group(wanted, form))
+        group = self._groups.get((wanted, form)) or Group(wanted, form)
         client = Client(transport, group, position, self._catching.add)
+        if not self._open:  # it was left while the client shook hands: nobody would ever end it
+            client.end(form.goodbye(GOING_AWAY))
+            return client
+        self._groups[wanted, form] = group
         group.members.add(client)
         self._count += 1
         self._somebody.set()
