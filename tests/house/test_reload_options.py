@@ -17,8 +17,10 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from tests.support.daemon import bot_without_a_server
+from tests.support.http_listener import healthy
 from tests.support.waiting import until
 from xmppbus import app
 from xmppbus.bot.desk import Desk
@@ -26,8 +28,10 @@ from xmppbus.config import load
 from xmppbus.errors import ConfigInvalid
 from xmppbus.event import Event
 from xmppbus.house import House
+from xmppbus.options import HttpOptions
 from xmppbus.outputs.chat import Chat
 from xmppbus.running.difference import TAKEN
+from xmppbus.web import Web
 from xmppbus.web.tokens import add_token
 from xmppbus.xmpp.nodes import profile_of
 
@@ -282,3 +286,20 @@ async def test_whoever_leaves_leaves_no_half_of_it(tmp_path: Path) -> None:
 async def seen(found: object) -> bool:
     """Some can be looked at, some have to be asked."""
     return bool(await found) if isinstance(found, Awaitable) else bool(found)
+
+
+async def test_a_certificate_that_goes_bad_at_the_last_moment_changes_nothing(tmp_path: Path) -> None:
+    """Not the tokens without the certificate: all of the new config holds, or the old one."""
+    certificate(tmp_path, "a")
+    add_token(tmp_path / "tokens", "first", ["publish:#"])
+    options = HttpOptions(
+        listen="127.0.0.1:0", certificate_file=str(tmp_path / "a.pem"), key_file=str(tmp_path / "a.key")
+    )
+    web = Web(options, healthy)
+    before = web.guard
+    take = web.prepare(replace(options, tokens_file=str(tmp_path / "tokens")))
+    (tmp_path / "a.pem").write_text("none")
+    with pytest.raises(ssl.SSLError):
+        take()
+    assert web.guard is before
+    assert not web.needs_token

@@ -140,11 +140,11 @@ class Web:
         )
 
         def take() -> None:
+            if self._tls and options.certificate_file:  # first: by now it may be another file, which can't be used
+                self._tls.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
             self._options = options
             if not is_same:
                 self._tokens, self._guard = tokens, guard
-            if self._tls and options.certificate_file:
-                self._tls.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
 
         return take
 
