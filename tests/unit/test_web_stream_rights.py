@@ -95,7 +95,7 @@ async def test_a_new_config_that_wants_tokens_ends_streams_without_one(
 
 async def test_a_browser_keeps_a_token_in_a_cookie_that_no_script_can_read(tmp_path: Path) -> None:
     """It opens streams, is renewed by looking, and is forgotten on request."""
-    token = add_token(tmp_path / "tokens", "lobby", ["read:user.#", "publish:incident.#"])
+    token = add_token(tmp_path / "tokens", "lobby", ["read:user.#", "publish:incident.#", "metrics"])
     async with open_door(tmp_path, tokens_file=str(tmp_path / "tokens")) as door:
         nobody = await ask(door.url, "GET", "/v1/session")
         assert nobody.json == {"needed": True, "name": None, "scopes": []}
@@ -104,7 +104,7 @@ async def test_a_browser_keeps_a_token_in_a_cookie_that_no_script_can_read(tmp_p
         refused = await ask_json(door.url, "/v1/session", {"token": token[:-1]}, headers=page)
         assert (refused.status, refused.headers.get("set-cookie")) == (401, None)
         kept = await ask_json(door.url, "/v1/session", {"token": token}, headers=page)
-        lobby = {"needed": True, "name": "lobby", "scopes": ["read:user.#", "publish:incident.#"]}
+        lobby = {"needed": True, "name": "lobby", "scopes": ["read:user.#", "publish:incident.#", "metrics"]}
         assert kept.json == lobby
         cookie, *attributes = kept.headers["set-cookie"].split("; ")
         assert cookie == f"xmppbus={token}"

@@ -54,7 +54,7 @@ class Session:
         return self._answer(None, self._cookie(request, ""))
 
     def _answer(self, token: Token | None, headers: bytes = b"") -> Answer:
-        scopes = [f"{action}:{pattern}" for action, pattern in token.scopes] if token else []
+        scopes = token.words if token else []
         found = {"needed": self._web.needs_token, "name": token.name if token else None, "scopes": scopes}
         return json_answer(200, found, b"Cache-Control: no-store\r\n" + headers)
 
