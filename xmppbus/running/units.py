@@ -72,7 +72,7 @@ def _for_group(wanted: Installation) -> list[str]:
     """Whoever gives the socket to a group has to be in it, and may make that one system call."""
     group = wanted.config.options.socket.group
     if not group or wanted.sockets:
-        return ["# (socket.group is not set: it needs no right to give the socket to a group)"]
+        return ["# (The daemon gives the socket to no group, and needs no right for that.)"]
     return [f"SupplementaryGroups={escaped(group)}", "SystemCallFilter=@chown"]
 
 
