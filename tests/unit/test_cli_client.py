@@ -84,3 +84,15 @@ def test_the_script_is_two_lines_that_pip_can_point_at_an_interpreter() -> None:
     script = (Path(client.__file__).parent / "xmppbus").read_text()
     assert script.startswith("#!python\n")
     assert "import re" not in script
+
+
+def test_a_command_runs_in_a_directory_that_was_removed(tmp_path: Path) -> None:
+    """Such as the clone from which it was installed."""
+    gone = tmp_path / "clone"
+    gone.mkdir()
+    shell = f'cd "{gone}" && rmdir "{gone}" && exec "{sys.executable}" -m xmppbus check'
+    elsewhere = {"HOME": str(tmp_path), "XMPPBUS_STATE": str(tmp_path), "XMPPBUS_SOCKET": str(tmp_path / "none")}
+    environ = {**os.environ, **elsewhere}
+    done = subprocess.run(["/bin/sh", "-c", shell], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "this is a local bus" in done.stdout

@@ -62,10 +62,18 @@ def terminal_width() -> int:
     return 80
 
 
+def _directory() -> str:
+    """Where we are; empty in a directory that was removed meanwhile, such as a clone after its installation."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def local_desk() -> Desk:
     """Whoever types may do what the file system lets them do."""
     terminals = (os.isatty(0), os.isatty(1), os.isatty(2))
-    facts = Facts(terminals, terminal_width(), os.getcwd() if os.path.exists(".") else "", dict(os.environ))
+    facts = Facts(terminals, terminal_width(), _directory(), dict(os.environ))
     role = Role(os.geteuid(), admin=True, publish=True, listen=True)
     return Desk(LocalTerminal(), facts, role, Names(), None)
 

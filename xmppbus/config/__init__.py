@@ -183,7 +183,7 @@ def _converted(name: str, document: Document) -> Options:
 
 def _resolved(options: Options, file: Path | None) -> Options:
     """The same with every file name absolute: relative ones start at the config's directory."""
-    directory = (file.parent if file else Path()).absolute()
+    directory = file.parent.absolute() if file else Path("/")  # without a file nothing is relative to it
 
     def absolute(name: str) -> str:
         return str(directory / Path(name).expanduser())
