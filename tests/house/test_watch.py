@@ -69,7 +69,7 @@ async def test_texts_from_events_are_only_ever_text(daemon: Daemon, columns: int
         )
         assert status == 202, body
     async with board(daemon, columns=columns, rows=rows) as terminal:
-        screen = await terminal.until_shown(*(f"evil.{name}" for name in HOSTILE), "firing")
+        screen = await terminal.until_shown(*(f"evil.{name}" for name in HOSTILE), "firing", "? Help")
         assert "[red]is[/red] [@click=app.exit]text[/] [/] [[b]" in screen
         assert "evil.ansi  red next" in screen
         lines = screen.splitlines()
@@ -223,7 +223,7 @@ async def test_without_a_terminal_it_names_the_command_that_needs_none(daemon: D
     assert "`xmppbus listen` prints the same as lines" in refused.err
     async with Tmux(["env", "TERM=dumb", program(), "watch"], daemon.environment) as terminal:
         assert await terminal.exit_code() == 64
-        assert "and TERM says there is none; `xmppbus listen` prints the same" in terminal.said()
+        await terminal.until_said("and TERM says there is none; `xmppbus listen` prints the same")
 
 
 async def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ async def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None
     command = program_without(tmp_path / "without", ("textual",))
     async with Tmux([*command, "watch"], Daemon(tmp_path).environment, columns=120) as terminal:
         assert await terminal.exit_code() == 69
-        assert "pip install 'xmppbus[watch]'; `xmppbus listen` prints the same as lines" in terminal.said()
+        await terminal.until_said("pip install 'xmppbus[watch]'; `xmppbus listen` prints the same as lines")
 
 
 @pytest.fixture
@@ -259,5 +259,5 @@ async def test_who_may_not_see_events_sees_none(public_directory: Path) -> None:
         await publish(daemon, "secret.thing", "nobody may see this")
         async with Tmux([sys.executable, "-c", AS_NOBODY], daemon.environment, columns=120) as terminal:
             assert await terminal.exit_code() == 77
-            assert "listen: everyone" in terminal.said()
+            await terminal.until_said("listen: everyone")
             assert "secret.thing" not in terminal.said()

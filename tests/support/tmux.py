@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -52,11 +53,18 @@ class Tmux:
         return self
 
     async def _open(self) -> None:
-        await until((self._home / "tmux").exists, SHOWN_SECONDS, "tmux to open its socket")
+        await until(self._listens, SHOWN_SECONDS, "tmux to open its socket")
         # COMPAT(tmux<3.4): it may miss that its child has ended; so a shell says how.
         command = f"{shlex.join(self._argv)}; echo $? >{self._home}/code; exec cat"
         new = ("new-session", "-d", "-s", "main", *self._size, "-P", "-F", "#{pane_pid}", command)
         self._pid = int(self._tmux(*new))
+
+    def _listens(self) -> bool:
+        """Its socket is there for a moment before anybody answers on it."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as one:
+            one.connect(str(self._home / "tmux"))
+            return True
+        return False
 
     async def __aexit__(self, *error: object) -> None:
         """End the program and its terminal."""
@@ -109,6 +117,13 @@ class Tmux:
     def said(self) -> str:
         """All that a program has printed which does not draw."""
         return self._tmux("capture-pane", "-p", "-J", "-S", "-", "-t", "main")
+
+    async def until_said(self, text: str) -> None:
+        """Wait until the program has printed this: tmux reads the last of it after the program has ended."""
+        try:
+            await until(lambda: text in self.said(), SHOWN_SECONDS, repr(text), poll=0.05)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said:\n{self.said()}") from None
 
     async def until_shown(self, *texts: str) -> str:
         """Wait until the terminal shows all of these, and return what it shows."""
