@@ -60,11 +60,11 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """The browser, until the block ends."""
+async def browsing(*options: str) -> AsyncIterator[Browser]:
+    """The browser, until the block ends; with more `options` of its command line."""
     path = chromium()
     async with playwright_api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_OPTIONS, *options])
         try:
             yield browser
         finally:
