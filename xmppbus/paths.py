@@ -91,3 +91,12 @@ def _home_directory(environ: Mapping[str, str], variable: str, beneath_home: str
 
 def _is_ours(directory: Path) -> bool:
     return os.geteuid() == 0 or os.access(directory, os.W_OK | os.X_OK)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names durable that were made in it, or taken away."""
+    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -19,7 +19,8 @@ from playwright.async_api import Page, Request
 
 from tests.support.daemon import Daemon
 from tests.support.ejabberd import Ejabberd
-from tests.support.missing import is_missing, need
+from tests.support.missing import is_missing
+from tests.support.nginx import configured
 from tests.support.page_browser import SeenPage, browsing
 from tests.support.ports import free_port
 from tests.support.prosody import Prosody
@@ -99,28 +100,19 @@ def www(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def website(directory: Path, root: Path, port: int, behind: int) -> list[str]:
     """nginx's lines; how to start it."""
-    need("nginx")
     make_certificate(directory, ("localhost", "*.localhost"))
     (lines,) = block("nginx")
-    for stands, here in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("/etc/letsencrypt/live/display.localhost/fullchain.pem", str(directory / "certificate.pem")),
-        ("/etc/letsencrypt/live/display.localhost/privkey.pem", str(directory / "key.pem")),
-        ("/var/www/display", str(root)),
-        ("127.0.0.1:5280", f"127.0.0.1:{behind}"),
-    ):
-        assert stands in lines
-        lines = lines.replace(stands, here)
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    paths = "".join(
-        f"{name}_temp_path {directory / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return configured(
+        directory,
+        lines,
+        (
+            ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+            ("/etc/letsencrypt/live/display.localhost/fullchain.pem", str(directory / "certificate.pem")),
+            ("/etc/letsencrypt/live/display.localhost/privkey.pem", str(directory / "key.pem")),
+            ("/var/www/display", str(root)),
+            ("127.0.0.1:5280", f"127.0.0.1:{behind}"),
+        ),
     )
-    config = directory / "nginx.conf"
-    config.write_text(
-        f"{user}daemon off;\npid {directory / 'nginx.pid'};\nerror_log {directory / 'nginx.log'};\nevents {{}}\n"
-        f"http {{\ninclude /etc/nginx/mime.types;\naccess_log off;\n{paths}{lines}}}\n"
-    )
-    return ["nginx", "-p", str(directory), "-c", str(config)]
 
 
 @asynccontextmanager

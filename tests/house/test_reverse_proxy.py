@@ -7,7 +7,6 @@ import json
 import os
 import re
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,9 @@ import pytest
 import yaml
 
 from tests.support.daemon import Daemon
-from tests.support.missing import need
+from tests.support.nginx import configured
 from tests.support.ports import free_port
+from xmppbus.demo.prosody import make_certificate
 from xmppbus.demo.server_process import ServerProcess
 
 PAGE = Path(__file__).parents[2] / "docs/howto/reverse-proxy.md"
@@ -48,8 +48,6 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """With a token that may read and publish everything."""
-    need("nginx")
-    need("openssl")
     (block,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     daemon = Daemon(tmp_path / "bus")
     tokens = daemon.directory / "tokens"
@@ -58,40 +56,31 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     daemon.configure(None, config=config)
     made = await daemon.command("token", "add", "site", "read:#", "publish:#", "--file", str(tokens))
     port = free_port()
-    nginx = ServerProcess(configured(tmp_path, port, daemon.http_port), (port,), tmp_path / "nginx.out", os.environ)
+    nginx = ServerProcess(as_on_the_page(tmp_path, port, daemon.http_port), (port,), tmp_path / "nginx.out", os.environ)
     async with daemon:
         await nginx.start(20)
         try:
-            trusted = ssl.create_default_context(cafile=tmp_path / "fullchain.pem")
+            trusted = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
             yield Site(f"https://localhost:{port}", made.out.strip(), daemon, trusted)
         finally:
             await nginx.stop(5)
 
 
-def configured(directory: Path, port: int, behind: int) -> list[str]:
-    """Write nginx's config, with the page's lines as they stand there but for ports and files; how to start it."""
-    making = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    files = ["-keyout", str(directory / "privkey.pem"), "-out", str(directory / "fullchain.pem")]
-    subprocess.run(["openssl", *making.split(), *files], check=True, capture_output=True)
+def as_on_the_page(directory: Path, port: int, behind: int) -> list[str]:
+    """How to start nginx with the page's lines as they stand there but for ports and files."""
+    make_certificate(directory, ("localhost",))
     (lines,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    for stands, here in (
-        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-        ("server_name bus.example.org", "server_name localhost"),
-        ("/etc/letsencrypt/live/bus.example.org", str(directory)),
-        ("127.0.0.1:8222", f"127.0.0.1:{behind}"),
-    ):
-        assert stands in lines
-        lines = lines.replace(stands, here)
-    user = "user root;\n" if os.geteuid() == 0 else ""
-    paths = "".join(
-        f"{name}_temp_path {directory / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return configured(
+        directory,
+        lines,
+        (
+            ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+            ("server_name bus.example.org", "server_name localhost"),
+            ("/etc/letsencrypt/live/bus.example.org/fullchain.pem", str(directory / "certificate.pem")),
+            ("/etc/letsencrypt/live/bus.example.org/privkey.pem", str(directory / "key.pem")),
+            ("127.0.0.1:8222", f"127.0.0.1:{behind}"),
+        ),
     )
-    config = directory / "nginx.conf"
-    config.write_text(
-        f"{user}daemon off;\npid {directory / 'nginx.pid'};\nerror_log {directory / 'nginx.log'};\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{paths}{lines}}}\n"
-    )
-    return ["nginx", "-p", str(directory), "-c", str(config)]
 
 
 async def test_an_event_that_comes_in_through_the_proxy_goes_out_on_a_stream_at_once(site: Site) -> None:

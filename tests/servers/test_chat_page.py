@@ -15,8 +15,6 @@ from tests.support.talk_script import read
 from tests.support.talk_stage import Stage
 
 ROOT = Path(__file__).parents[2]
-OF_INIT = {"affiliations": {"juliet@example.org": "owner"}}
-"""The bot that `init` writes for the owner who is named: that of a page which has no config of its own."""
 ANYTHING = {"bodeka": "{word}"}
 """What is another each time."""
 
@@ -44,7 +42,6 @@ async def test_what_the_page_says_of_the_chat_is_what_happens(page: str, server:
 async def performed(page: Path, server: Server, directory: Path) -> Stage:
     """The stage, on which the page was performed. Rooms that its config names are there."""
     given, conversation = config(page), blocks(page, "talk")
-    given["bot"] = given["bot"] or OF_INIT
     given["rooms"] = {each["jid"].partition("@")[0]: {} for each in given["bot"].get("rooms", ())}
     head = [f"{name.title()}: {json.dumps(given[name])}" for name in ("bot", "routes", "rooms")]
     text = re.sub(r"\b([a-z]+)@muc\.example\.org", r"{room_\1}", "\n".join([*head, *conversation]))

@@ -184,18 +184,9 @@ class SpoolInput:
             file.writelines(bad)
             file.flush()
             os.fsync(file.fileno())
-        sync_directory(aside.parent)
+        paths.sync_directory(aside.parent)
         self._set_aside += len(bad)
         log.error("%d events of the spool were refused; they and the reasons are in %s", len(bad), aside)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names that were made in it durable."""
-    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _batches(path: Path) -> Iterator[list[Line]]:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
+from xmppbus.paths import sync_directory
 from xmppbus.stores import opening, queries
 from xmppbus.stores.snapshots import (
     beside,
@@ -25,7 +26,6 @@ from xmppbus.stores.snapshots import (
     free_bytes,
     no_room,
     reading,
-    sync_directory,
     whole_file,
 )
 

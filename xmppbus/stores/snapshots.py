@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import Code, JournalFailed, JournalHeld, Refused
+from xmppbus.paths import sync_directory
 from xmppbus.stores import opening, queries
 
 SQL = queries.load("keeping")
@@ -123,15 +124,6 @@ def copy_log(connection: sqlite3.Connection) -> None:
 def beside(path: Path) -> list[Path]:
     """SQLite's own files for a database: its log, the log's index, and what a roll-back would need."""
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
-
-
-def sync_directory(directory: Path) -> None:
-    """Names are on the disk, too."""
-    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def free_bytes(directory: Path) -> int:

@@ -21,6 +21,7 @@ from omemo.types import JSONType
 
 from xmppbus import limits
 from xmppbus.errors import ConfigInvalid
+from xmppbus.paths import sync_directory
 
 _LISTS, _LIST = "/devices/", "/list"  # the library's names
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -134,7 +135,7 @@ class Keys(Storage):
         try:
             size = _write(file, b"".join(_line(key, text) for key, text in self._values.items()))
             fresh.replace(self._path)
-            _sync_directory(self._path.parent)
+            sync_directory(self._path.parent)
         except OSError:
             os.close(file)
             raise
@@ -181,12 +182,3 @@ def _write(file: int, data: bytes) -> int:
         left = left[os.write(file, left) :]
     os.fdatasync(file)
     return len(data)
-
-
-def _sync_directory(path: Path) -> None:
-    """A file's new name is on the disk when its directory is."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -47,10 +47,12 @@ function put(row, name, text) {
 
 /** Subscribe first and fetch then, so that nothing falls between the two; what comes twice is known by its id. */
 function follow(connection, node) {
+  if (!connection.connected) return; // cut off meanwhile: whoever connects again follows all of them
   const again = () => connection.connected && setTimeout(() => follow(connection, node), 5000); // no such node yet
   const subscribe = $iq({ type: "set", to: service }).c("pubsub", { xmlns: PUBSUB }).c("subscribe", { node, jid: connection.jid });
   const fetch = $iq({ type: "get", to: service }).c("pubsub", { xmlns: PUBSUB }).c("items", { node, max_items: MOST });
-  connection.sendIQ(subscribe, () => connection.sendIQ(fetch, (answer) => showAll(answer), again), again);
+  const catchUp = () => connection.connected && connection.sendIQ(fetch, (answer) => showAll(answer), again);
+  connection.sendIQ(subscribe, catchUp, again);
 }
 
 function showAll(stanza) {
@@ -60,6 +62,7 @@ function showAll(stanza) {
 
 /** A connection that died without a word is noticed, too. */
 function watch(connection) {
+  if (!connection.connected) return;
   const ping = $iq({ type: "get", to: domain }).c("ping", { xmlns: "urn:xmpp:ping" });
   const answered = () => setTimeout(() => connection.connected && watch(connection), 20000);
   const silent = () => connection.connected && connection.disconnect("no answer");
@@ -88,6 +91,7 @@ function connect() {
 
 /** The service would go on sending to an address that nobody has any more. */
 function leave(connection) {
+  if (!connection.connected) return;
   for (const node of nodes.split(/\s+/))
     connection.send($iq({ type: "set", to: service }).c("pubsub", { xmlns: PUBSUB }).c("unsubscribe", { node, jid: connection.jid }));
   connection.flush();
