@@ -176,11 +176,12 @@ def interpreter(version: str) -> Path:
 
 @pytest.fixture(params=PYTHONS)
 def environment(request: pytest.FixtureRequest, built: Built, tmp_path: Path) -> Iterator[Path]:
-    """A clean environment of that Python with the wheel and what it needs, and nothing else."""
+    """A clean environment of that Python with the wheel and what it needs, and nothing else but pip."""
     version: str = request.param
     directory = tmp_path / "environment"
-    run(interpreter(version), "-m", "venv", "--without-pip", directory, cwd=tmp_path)
-    pip = (sys.executable, "-m", "pip", "--python", directory / "bin/python", "--disable-pip-version-check", "--quiet")
+    run(interpreter(version), "-m", "venv", directory, cwd=tmp_path)
+    # Its own pip: that of an older Python does not run on a newer one.
+    pip = (directory / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet")
     run(*pip, "install", "--no-compile", built.wheel, cwd=tmp_path)
     yield directory
     shutil.rmtree(directory)

@@ -36,7 +36,9 @@ class Tmux:
     ) -> None:
         need("tmux")
         self._argv = argv
-        self._environment = {**environment, "LC_ALL": "C.UTF-8", "TERM": "screen-256color", "TZ": "UTC"}
+        # How large a terminal is, it says itself; pytest's workers say it in the environment, and mean theirs.
+        given = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+        self._environment = {**given, "LC_ALL": "C.UTF-8", "TERM": "screen-256color", "TZ": "UTC"}
         self._size = ("-x", str(columns), "-y", str(rows))
         self._home = Path()
         self._server: subprocess.Popen[bytes] | None = None

@@ -17,9 +17,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from xmppbus import limits
-from xmppbus.demo.ports import free_port, is_free
+from xmppbus.demo.ports import free_port, is_free, is_open
 from xmppbus.demo.prosody import PrivateProsody, ProsodySettings
 from xmppbus.demo.samples import NODES, samples
 from xmppbus.demo.server_process import ServerStartError, ending_with_us
@@ -64,6 +65,11 @@ class Scene:
     password: str
     client_port: int
     certificate: Path
+
+    @property
+    def http_port(self) -> int:
+        """Where the page is: behind the last door that is opened."""
+        return urlsplit(self.http).port or 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -142,7 +148,7 @@ async def _bus(scene: Scene) -> AsyncIterator[None]:
         )
     try:
         deadline = asyncio.get_running_loop().time() + limits.SERVER_START_SECONDS
-        while not scene.socket.exists():
+        while not is_open(scene.http_port):
             if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
                 raise ServerStartError(f"the bus did not start:\n{log.read_text(errors='replace')[-2000:]}")
             await asyncio.sleep(limits.DEMO_POLL_SECONDS)
