@@ -80,7 +80,7 @@ def bare_stream(rate: int, together: int) -> Iterator[tuple[int, int]]:
             while not is_open(port):
                 if time.monotonic() > deadline:
                     raise TimeoutError("the bare stream did not start")
-                time.sleep(0.02)
+                time.sleep(0.02)  # a port says nothing when it opens: it is asked until it answers
             yield port, process.pid
         finally:
             process.kill()

@@ -101,11 +101,11 @@ class Turns:
         """The product."""
         with Clients(self.product.http_port) as clients, publishing(self.product.http_port) as publish:
             publish(WARM_UP_SECONDS)
-            time.sleep(TAIL_SECONDS)
+            time.sleep(TAIL_SECONDS)  # the warm-up's last events must not be counted
             clients.go()
             begun = processor_seconds(self.product.pid)
             published = publish(self.seconds)
-            time.sleep(TAIL_SECONDS)
+            time.sleep(TAIL_SECONDS)  # what is on its way belongs to the turn; a fixed time costs both sides the same
             took = processor_seconds(self.product.pid) - begun
             found = clients.stop()
         self.late.append(found["late_ms"])
@@ -115,10 +115,10 @@ class Turns:
     def bare(self, together: int) -> float:
         """The loop."""
         with bare_stream(RATE, together) as (port, pid), Clients(port) as clients:
-            time.sleep(WARM_UP_SECONDS)
+            time.sleep(WARM_UP_SECONDS)  # the loop writes by itself: a turn is a time, not a condition
             clients.go()
             begun = processor_seconds(pid)
-            time.sleep(self.seconds)
+            time.sleep(self.seconds)  # the turn
             took = processor_seconds(pid) - begun
             return float(clients.stop()["delivered"]) / took
 
@@ -132,7 +132,7 @@ def publishing(port: int) -> Iterator[Callable[[float], int]]:
         def publish(seconds: float) -> int:
             count, begun = int(seconds * RATE), time.monotonic()
             for number in range(count):
-                time.sleep(max(0.0, begun + number / RATE - time.monotonic()))
+                time.sleep(max(0.0, begun + number / RATE - time.monotonic()))  # this is the rate
                 body = stamped(event_bytes(EVENT_TYPE))
                 door.sendall(http_load.request("/v1/events", "application/json", body))
                 answer = bytearray()

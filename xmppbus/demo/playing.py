@@ -31,7 +31,7 @@ COMPONENT, SERVICE, USER = "bus.localhost", "pubsub.localhost", "demo"
 BOT, DISPLAY = "bot", "display"
 """The display is an account of its own: were it another client of the person's, the person would never be away."""
 
-CONFIG = """\
+ON_PROSODY = """\
 xmpp:
   component: {component}
   host: 127.0.0.1
@@ -41,6 +41,12 @@ xmpp:
 nodes:
   - match: "#"
     access_model: open            # for a demonstration on loopback; the default is whitelist
+"""
+"""The config of both demonstrations: their Prosody, and who reads; options of the nodes may follow."""
+
+CONFIG = (
+    ON_PROSODY
+    + """\
 bot:
   name: {bot}
   affiliations: {{"{owner}": owner}}
@@ -50,6 +56,7 @@ http:
 socket:
   path: {socket}
 """
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Self
 
 from xmppbus import limits
 from xmppbus.demo.ledgers import ACCEPTED, RECEIVED, Comparison, Count, Tail
+from xmppbus.demo.playing import ON_PROSODY
 from xmppbus.demo.ports import free_port, is_free
 from xmppbus.demo.prosody import PrivateProsody, ProsodySettings
 from xmppbus.demo.server_process import ServerProcess
@@ -23,16 +24,9 @@ from xmppbus.demo.server_process import ServerProcess
 COMPONENT, SERVICE, USER, DISPLAY = "bus.localhost", "pubsub.localhost", "demo", "display"
 NODES = ("order.placed", "disk.full", "order.shipped")
 
-CONFIG = """\
-xmpp:
-  component: {component}
-  host: 127.0.0.1
-  port: {port}
-  secret_file: secret
-  pubsub_service: {service}
-nodes:
-  - match: "#"
-    access_model: open            # for a demonstration on loopback; the default is whitelist
+CONFIG = (
+    ON_PROSODY
+    + """\
     max_items: {items}
 bot:
   affiliations: {{"{owner}": owner}}
@@ -51,6 +45,7 @@ displays:
       - {{kind: feed, match: {{type: "#", severity: ">=warning"}}, title: Look at this, at: [1, 5, 6, 2]}}
       - {{kind: feed, match: "#", title: What happens, at: [7, 3, 6, 4]}}
 """
+)
 
 
 @dataclass
