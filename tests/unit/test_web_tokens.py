@@ -110,6 +110,15 @@ def test_scopes_are_patterns_of_types(file: Path) -> None:
     assert found.may_at_all("read")
 
 
+def test_a_token_counts_as_soon_as_it_is_made(file: Path) -> None:
+    """Even right after the file was looked at: whoever makes one uses it at once."""
+    add_token(file, "first", ["publish:#"])
+    known = Tokens(file)
+    for number in range(20):
+        made = add_token(file, f"token{number}", ["publish:#"])
+        assert known.check(made), number
+
+
 def test_a_token_that_was_removed_is_refused_without_a_restart(file: Path) -> None:
     """And one that was added is known."""
     first = add_token(file, "first", ["publish:#"])

@@ -77,8 +77,11 @@ class Tokens:
         self._read()
 
     def check(self, presented: str) -> Token | None:
-        """The token that this text is, else None."""
+        """The token that this text is, else None. One that was made a moment ago counts at once."""
         self._look()
+        return self._known(presented) or (self._known(presented) if self._look(at_once=True) else None)
+
+    def _known(self, presented: str) -> Token | None:
         parts = presented.split(".")
         known = self._by_name.get(parts[1], _NOBODY) if len(parts) == 3 else _NOBODY
         digest = hashlib.sha256(presented.encode(errors="surrogateescape")).digest()
@@ -106,17 +109,21 @@ class Tokens:
                 return f"{self._path} can be read by everybody (mode {mode:o}); it holds only hashes, yet chmod 600"
         return ""
 
-    def _look(self) -> None:
+    def _look(self, *, at_once: bool = False) -> bool:
+        """Read the file again where it has changed, at most once a second unless `at_once`; whether it was read."""
         now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
-            return
+        if not at_once and now - self._looked < _LOOK_SECONDS:
+            return False
         self._looked = now
         try:
-            if _stamp(self._path) != self._stamp:
+            has_changed = _stamp(self._path) != self._stamp
+            if has_changed:
                 self._read()
             self.problem = ""
         except (OSError, ConfigInvalid) as error:
             self.problem = f"the tokens file can't be read again, the old one holds: {error}"
+            return False
+        return has_changed
 
     def _read(self) -> None:
         try:
