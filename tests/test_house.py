@@ -20,7 +20,7 @@ CORE = [path for path in ROOT.glob("xmppbus/*.py") if path.stem not in WIRING an
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "xmppbus", "plugins", "tests", "docker-compose.yml", "docs"}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 UNITS = {"KIB", "MIB", "GIB"}
-FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 1_700
+FILE_LINES, FUNCTION_LINES, CORE_LINES = 400, 70, 1_800
 
 
 def tracked() -> list[str]:

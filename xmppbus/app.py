@@ -55,11 +55,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+BUILT_IN = (events, spool, unix, bot, pubsub, chat_plane, escalation)
+
+
+def built_in() -> Registry:
+    """What the house brings with it."""
+    registry = Registry()
+    for part in BUILT_IN:
+        part.register(registry)
+    return registry
+
+
 def offered(config: Config, more: Sequence[Callable[[Registry], None]] = ()) -> Registry:
     """Everything that inputs, outputs and routes can name: built-ins and plugins, through the same four verbs."""
-    registry = Registry()
-    for part in (events, spool, unix, bot, pubsub, chat_plane, escalation):
-        part.register(registry)
+    registry = built_in()
     load(registry, config.options.plugins)
     for register in more:
         register(registry)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from xmppbus.event import Event
 from xmppbus.route import Match, Target
@@ -171,8 +171,26 @@ Targets = Callable[[Event], tuple[Target, ...]]
 """Where the routes of today send an event."""
 
 
+class Kept(Protocol):
+    """What parts of the house keep beside events, in drawers. A drawer's name says what is in it: `queues`."""
+
+    async def all(self, drawer: str) -> dict[str, Any]:
+        """Everything in a drawer, by name."""
+
+    async def keep(self, drawer: str, name: str, value: Any) -> None:
+        """Keep a value (whatever JSON can say) in the place of the one before, on disk when this returns. `Refused`
+        (too-many-requests, journal-full)."""
+
+    async def drop(self, drawer: str, name: str) -> bool:
+        """Forget it; whether it was there."""
+
+
 class Journal(Protocol):
     """What was accepted, and what became of it; survives kill -9."""
+
+    @property
+    def kept(self) -> Kept:
+        """What parts of the house keep in it beside events."""
 
     async def append(self, events: Sequence[Routed]) -> list[Appended]:
         """Keep events and their deliveries, in one commit and fsynced. `Refused` (journal-full) keeps none of them."""

@@ -111,6 +111,11 @@ DELIVERY_BYTES = 256
 event data that one claim holds, over all its places, and that an output's runs hold before another claim, and what each
 delivery of an event takes beside it."""
 
+KEPT_IN_A_DRAWER = 10_000
+KEPT_CHARACTERS = 65_536
+"""What parts of the house keep beside events, such as queues: so many of a kind, and so much of each. All of a kind is
+read at once."""
+
 CONSUMERS = 10_000
 READ_POSITIONS = 4_096
 """Named consumers: a client that invents a name for each visit must not fill the disk; and readers whose position

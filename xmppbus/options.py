@@ -38,7 +38,7 @@ RouteName = Annotated[
 AddressText = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z_]+(:.+)?\Z",
+        pattern=r"^[a-z_]+(/[A-Za-z0-9_-]+)?(:.+)?\Z",
         max_length=limits.NAME_CHARACTERS,
         description="an output, or an output and a place: `pubsub`, `pubsub:ops.disk`",
     ),
@@ -52,11 +52,11 @@ PublishModel = Literal["publishers", "subscribers", "open"]
 Who = Literal["admins", "everyone"]
 
 
-class _Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all options share: a word that nobody knows is an error, never ignored."""
 
 
-class XmppOptions(_Options, frozen=True, kw_only=True):
+class XmppOptions(Section, frozen=True, kw_only=True):
     """The server, and who we are there: `component` (XEP-0114) or `account` (client mode), one of them."""
 
     component: Name | None = None  # a domain of our own, as the server's config names it: `bus.example.org`
@@ -89,7 +89,7 @@ class XmppOptions(_Options, frozen=True, kw_only=True):
         return self.pubsub_service or f"pubsub.{domain or self.jid}"
 
 
-class NodeOptions(_Options, frozen=True, kw_only=True):
+class NodeOptions(Section, frozen=True, kw_only=True):
     """A profile: how nodes of matching types are made (XEP-0060 §16.4.4). The first match wins."""
 
     match: Pattern = "#"  # the types whose nodes are made like this
@@ -106,7 +106,7 @@ class NodeOptions(_Options, frozen=True, kw_only=True):
     item_expire: Annotated[int, Meta(ge=1)] | None = None  # seconds after which the server forgets an item
 
 
-class MatchOptions(_Options, frozen=True, kw_only=True):
+class MatchOptions(Section, frozen=True, kw_only=True):
     """What an event must be like; every part that is given must hold."""
 
     type: Pattern = "#"  # `*` is exactly one word, `#` any number of words
@@ -116,7 +116,7 @@ class MatchOptions(_Options, frozen=True, kw_only=True):
     key: Name | None = None  # exactly this
 
 
-class EscalationOptions(_Options, frozen=True, kw_only=True):
+class EscalationOptions(Section, frozen=True, kw_only=True):
     """One step of a route's `escalate`: if nobody reacts in time, the event goes to others as well."""
 
     # so long after the event, or after the step before
@@ -125,7 +125,7 @@ class EscalationOptions(_Options, frozen=True, kw_only=True):
     to: Annotated[list[AddressText], Meta(min_length=1)]  # where the event goes then
 
 
-class RouteOptions(_Options, frozen=True, kw_only=True):
+class RouteOptions(Section, frozen=True, kw_only=True):
     """A route: events like `match` go through the analyzers of `via`, in order, and then to every address of `to`."""
 
     name: RouteName  # a route named `default` takes the place of the built-in one (every event to its node)
@@ -136,7 +136,7 @@ class RouteOptions(_Options, frozen=True, kw_only=True):
     escalate: list[EscalationOptions] = field(default_factory=list)  # whom to call, and when, if nobody reacts
 
 
-class HttpOptions(_Options, frozen=True, kw_only=True):
+class HttpOptions(Section, frozen=True, kw_only=True):
     """The one HTTP listener. Tokens are required as soon as it is not on loopback."""
 
     listen: str = "127.0.0.1:8222"  # address and port; `[::1]:8222` for IPv6, port 0 for any that is free
@@ -146,21 +146,21 @@ class HttpOptions(_Options, frozen=True, kw_only=True):
     requests_per_second: Annotated[int, Meta(ge=1)] | None = None  # for each client address; 429 beyond it
 
 
-class KeepOptions(_Options, frozen=True, kw_only=True):
+class KeepOptions(Section, frozen=True, kw_only=True):
     """How long settled events are kept, and how large the journal may become. What waits or is dead is always kept."""
 
     days: Annotated[float, Meta(gt=0, le=36_500)] = limits.KEEP_DAYS  # after settling
     gib: Annotated[float, Meta(ge=0.01, le=10_000)] = limits.JOURNAL_GIB  # beyond this events are refused
 
 
-class JournalOptions(_Options, frozen=True, kw_only=True):
+class JournalOptions(Section, frozen=True, kw_only=True):
     """Where accepted events are kept."""
 
     path: Name | None = None  # `journal.db` in the state directory unless it is given; never on a tmpfs
     keep: KeepOptions = field(default_factory=KeepOptions)  # the options below
 
 
-class SocketOptions(_Options, frozen=True, kw_only=True):
+class SocketOptions(Section, frozen=True, kw_only=True):
     """The Unix socket of the command line. The daemon's own user, root and `group` administer."""
 
     path: Name | None = None  # see *Where things are*; the command line finds one elsewhere by `$XMPPBUS_SOCKET` only
@@ -176,7 +176,7 @@ Language = Annotated[
 TimeZone = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z", description="a time zone, such as `Europe/Rome`")]
 
 
-class RoomOptions(_Options, frozen=True, kw_only=True):
+class RoomOptions(Section, frozen=True, kw_only=True):
     """A room (XEP-0045) that the bot is in."""
 
     jid: Name  # the room's bare JID
@@ -188,7 +188,7 @@ class RoomOptions(_Options, frozen=True, kw_only=True):
     )
 
 
-class BotOptions(_Options, frozen=True, kw_only=True):
+class BotOptions(Section, frozen=True, kw_only=True):
     """The bot: with `bot:` in the config people can write to it, subscribe, and get events as chat messages."""
 
     # It is NAME@COMPONENT; with an account it is the account's JID, and this is only what it is called.
@@ -221,7 +221,7 @@ FieldName = Annotated[
 Cell = Annotated[int, Meta(ge=1, le=limits.BOARD_CELLS)]
 
 
-class PanelOptions(_Options, frozen=True, kw_only=True):
+class PanelOptions(Section, frozen=True, kw_only=True):
     """One panel of a board, of the events that are like `match`. What a kind does not take is an error."""
 
     kind: Literal["feed", "counter", "rate", "chart", "table", "lights", "text"]  # what it is
@@ -240,7 +240,7 @@ class PanelOptions(_Options, frozen=True, kw_only=True):
     unit: Annotated[str, Meta(min_length=1, max_length=16)] | None = None  # chart and text: behind the number, `ms`
 
 
-class DisplayOptions(_Options, frozen=True, kw_only=True):
+class DisplayOptions(Section, frozen=True, kw_only=True):
     """A board: what `/display/NAME` shows on a screen that nobody touches."""
 
     name: RouteName  # in the address of the page
@@ -250,7 +250,7 @@ class DisplayOptions(_Options, frozen=True, kw_only=True):
     panels: Annotated[list[PanelOptions], Meta(min_length=1)]  # the options below
 
 
-class Options(_Options, frozen=True, kw_only=True):
+class Options(Section, frozen=True, kw_only=True):
     """The whole config. Every part may be left out: with none at all this is a local bus."""
 
     xmpp: XmppOptions | None = None  # no server unless it is given: events are kept, and shown by `xmppbus listen`
@@ -263,6 +263,6 @@ class Options(_Options, frozen=True, kw_only=True):
     journal: JournalOptions = field(default_factory=JournalOptions)  # the options below
     socket: SocketOptions = field(default_factory=SocketOptions)  # the options below
     plugins: list[Name] = field(default_factory=list)  # modules, or files ending in `.py`
-    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # options of plugins' inputs, by name
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # options of plugins' outputs, by name
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # ways in to switch on, by name
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)  # options of ways out, by name
     source: Name | None = None  # of events that name none; this machine's name unless it is given

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec import Struct
+
 from xmppbus.errors import PluginInvalid
 from xmppbus.interfaces import Analyzer, Input, Output
 from xmppbus.route import Match
@@ -21,11 +23,11 @@ from xmppbus.route import Match
 GROUP = "xmppbus.plugins"
 
 Options = Mapping[str, Any]
-"""What the config gives a part, as it stands there. A factory that raises `ValueError` or `TypeError` says what is
-wrong with it, and the config error names its place."""
+"""What the config gives a part, as it stands there; or the type that the part declares, made of it. A factory that
+raises `ValueError` or `TypeError` says what is wrong with it, and the config error names its place."""
 
-MakeInput = Callable[[Any, Options], Input]
-MakeOutput = Callable[[Any, Options], Output]
+MakeInput = Callable[[Any, Any], Input]
+MakeOutput = Callable[[Any, Any], Output]
 MakeAnalyzer = Callable[[Options], Analyzer]
 """The first argument of an input's and an output's factory is the `House`."""
 
@@ -50,14 +52,21 @@ class Registry:
         self.analyzers: dict[str, MakeAnalyzer] = {}
         self.commands: dict[str, Command] = {}
         self.matches: dict[str, Match] = {}
+        self.options: dict[tuple[str, str], type[Struct]] = {}  # ("inputs" or "outputs", name) -> what they look like
 
-    def input(self, name: str, make: MakeInput) -> None:
-        """Offer a way in."""
+    def input(self, name: str, make: MakeInput, options: type[Struct] | None = None) -> None:
+        """Offer a way in. With `options` the config is compared with them, and `make` is given one of them."""
         _take(self.inputs, "input", name, make)
+        if options:
+            self.options["inputs", name] = options
 
-    def output(self, name: str, make: MakeOutput, match: Match | None = None) -> None:
+    def output(
+        self, name: str, make: MakeOutput, match: Match | None = None, options: type[Struct] | None = None
+    ) -> None:
         """Offer a way out; routes name it in `to`. Events like `match` go there without a route in the config."""
         _take(self.outputs, "output", name, make)
+        if options:
+            self.options["outputs", name] = options
         if match:
             self.matches[name] = match
 

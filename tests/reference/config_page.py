@@ -1,6 +1,7 @@
 """`docs/reference/config.md`, from the types, defaults and comments of `xmppbus/options.py`."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,8 +9,10 @@ import msgspec.inspect as types
 from msgspec import NODEFAULT
 
 from xmppbus import options, paths
+from xmppbus.app import built_in
 from xmppbus.config.described import comments_of
 from xmppbus.config.rules import CREDENTIAL, SECRET_VARIABLE
+from xmppbus.config.schema import parts_of
 from xmppbus.running.difference import RESTART
 
 SECTIONS: tuple[tuple[str, str, type], ...] = (
@@ -105,10 +108,25 @@ whoever publishes needs `$XMPPBUS_SOCKET` too.
 """
 
 
+def ways() -> list[tuple[str, str, type]]:
+    """A section for each way in and out that declares its options, and one for each part of these."""
+    found: list[tuple[str, str, type]] = []
+    for (kind, name), way in sorted(built_in().options.items()):
+        for each in parts_of(way):
+            title = f"`{kind}.{name}`" if each is way else f"`{kind}.{name}`: {_spaced(each.__name__)}"
+            found.append((f"{kind}.{name}", title, each))
+    return found
+
+
+def _spaced(name: str) -> str:
+    """`QueueOptions`: queue options."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION]
-    parts += [_section(*each) for each in SECTIONS]
+    parts += [_section(*each) for each in (*SECTIONS, *ways())]
     return "\n".join(parts)
 
 
@@ -116,7 +134,7 @@ def undescribed() -> list[str]:
     """Options whose definition has no comment that says what they are for."""
     return [
         f"{section.__name__}.{name}"
-        for _, _, section in SECTIONS
+        for _, _, section in (*SECTIONS, *ways())
         for name in section.__annotations__
         if not comments_of(section).get(name)
     ]

@@ -13,12 +13,20 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from xmppbus.app import built_in
 from xmppbus.cli.main import run_locally
 from xmppbus.config import load
+from xmppbus.config import schema as schemas
 from xmppbus.config.document import read
-from xmppbus.config.schema import schema
 
 DOCS = Path(__file__).parents[2] / "docs"
+
+
+def schema() -> dict[str, Any]:
+    """With the options of every way in and out that is built in."""
+    return schemas.schema(built_in().options)
+
+
 TOP = set(schema()["$defs"]["Options"]["properties"])
 
 

@@ -35,9 +35,10 @@ def schema() -> Action:
     async def action(desk: Desk) -> int:
         import json
 
+        from xmppbus.app import built_in
         from xmppbus.config.schema import schema as found
 
-        await desk.out(json.dumps(found(), indent=2, ensure_ascii=False))
+        await desk.out(json.dumps(found(built_in().options), indent=2, ensure_ascii=False))
         return Exit.OK
 
     return action

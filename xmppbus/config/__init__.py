@@ -18,6 +18,7 @@ from xmppbus.config.bot_rules import PEOPLE_OUTPUTS, implied_bot
 from xmppbus.config.document import Document, Problem, read
 from xmppbus.config.rules import TOKENS_CREDENTIAL, broken_rules, credential, doubts, read_secret, unreadable
 from xmppbus.config.shape import Difference, did_you_mean, differences
+from xmppbus.config.ways import lacking, options_for, wrong_ways
 from xmppbus.errors import ConfigInvalid
 from xmppbus.options import BotOptions, MatchOptions, Options, RouteOptions
 from xmppbus.people.addresses import bare_jid
@@ -47,6 +48,11 @@ class Config:
         """The analyzer of this step, and what the config gives it."""
         found = next(each for each in self.options.routes if each.name == route)
         return _station(found.via[step])
+
+    def way(self, section: str, name: str, registry: Registry) -> Any:
+        """What the factory of one of `inputs` or `outputs` is given."""
+        given = getattr(self.options, section).get(name, {})
+        return options_for(section, name, given, registry, self.path)
 
     def problem(self, path: tuple[str | int, ...], sentence: str) -> str:
         """`file:line:column: sentence`, for what only the house can find out."""
@@ -103,21 +109,14 @@ def verify(config: Config, registry: Registry) -> None:
     A tokens file that is missing is an error only here, for `xmppbus token` makes it.
     """
     options, said = config.options, list[Difference]()
-    for kind, given, offered in (
-        ("input", options.inputs, registry.inputs),
-        ("output", options.outputs, registry.outputs),
-    ):
-        said += [
-            Difference((f"{kind}s", name), f"no {kind} is called `{name}`{did_you_mean(name, offered)}", at_key=True)
-            for name in given
-            if name not in offered
-        ]
+    said += wrong_ways("inputs", options.inputs, registry)
+    said += wrong_ways("outputs", options.outputs, registry)
     if options.http and options.http.tokens_file:
         advice = "" if Path(options.http.tokens_file).exists() else "; `xmppbus token add NAME SCOPE` makes it"
         unread = unreadable(options.http.tokens_file, ("http", "tokens_file"))
         said += [each._replace(sentence=each.sentence + advice) for each in unread]
     for index, route in enumerate(options.routes):
-        said += _unknown(route, ("routes", index), registry)
+        said += _unknown(route, ("routes", index), options.outputs, registry)
     _raise_for(str(config.path), [_placed(config.document, each) for each in said])
 
 
@@ -128,7 +127,9 @@ def secret_of(config: Config) -> str:
     return read_secret(config.options.xmpp, config.environ)
 
 
-def _unknown(route: RouteOptions, path: tuple[str | int, ...], registry: Registry) -> Iterable[Difference]:
+def _unknown(
+    route: RouteOptions, path: tuple[str | int, ...], outputs: Mapping[str, Any], registry: Registry
+) -> Iterable[Difference]:
     for step, station in enumerate(route.via):
         name, options = _station(station)
         where = (*path, "via", step)
@@ -143,9 +144,7 @@ def _unknown(route: RouteOptions, path: tuple[str | int, ...], registry: Registr
     listed += [((*path, "escalate", number, "to"), step.to) for number, step in enumerate(route.escalate)]
     for where, addresses in listed:
         for number, address in enumerate(addresses):
-            name = Address.parse(address).output
-            if name not in registry.outputs:
-                sentence = f"no output is called `{name}`{did_you_mean(name, registry.outputs)}"
+            if sentence := lacking(Address.parse(address).output, outputs, registry):
                 yield Difference((*where, number), sentence)
 
 

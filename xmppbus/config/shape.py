@@ -30,7 +30,12 @@ class Difference(NamedTuple):
 
 def differences(value: dict[str, Any]) -> Iterator[Difference]:
     """Everything in the config that does not fit the types of the options."""
-    return _compare(value, _options(), ())
+    return compare(value, Options, ())
+
+
+def compare(value: Any, wanted: type, path: Path) -> Iterator[Difference]:
+    """Everything in a part of the config that does not fit a type."""
+    return _compare(value, _known(wanted), path)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -55,8 +60,8 @@ def named(path: Path) -> str:
 
 
 @cache
-def _options() -> types.Type:
-    return types.type_info(Options)
+def _known(wanted: type) -> types.Type:
+    return types.type_info(wanted)
 
 
 def _compare(value: Any, wanted: types.Type, path: Path) -> Iterator[Difference]:

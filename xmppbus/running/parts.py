@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from xmppbus import limits
 from xmppbus.config import Config
+from xmppbus.config.ways import kind_of
 from xmppbus.deliver import Deliverer, output_work, stations_work
 from xmppbus.errors import ConfigInvalid
 from xmppbus.house import House
@@ -96,13 +97,10 @@ class Parts:
             if web:
                 web.table = web.table.without(gone)
             for name in sorted(outputs - made.outputs.keys()):
-                make = house.registry.outputs[name]
-                made.outputs[name] = self._noting(made, "outputs", name, make, config.options.outputs)
+                made.outputs[name] = self._noting(made, "outputs", name, house.registry.outputs[kind_of(name)])
                 made.new_outputs.append(name)
             for name in sorted(inputs - made.inputs.keys()):
-                made.inputs[name] = self._noting(
-                    made, "inputs", name, house.registry.inputs[name], config.options.inputs
-                )
+                made.inputs[name] = self._noting(made, "inputs", name, house.registry.inputs[kind_of(name)])
                 made.new_inputs.append(name)
             made.table = web.table if web else None
         finally:
@@ -111,21 +109,14 @@ class Parts:
                 web.table = before[3]
         return made
 
-    def _noting(
-        self,
-        made: Made,
-        kind: str,
-        name: str,
-        make: Callable[[House, Mapping[str, Any]], Any],
-        options: Mapping[str, Mapping[str, Any]],
-    ) -> Any:
+    def _noting(self, made: Made, section: str, name: str, make: Callable[[House, Any], Any]) -> Any:
         """Make one, and note what it serves over HTTP: that goes with it."""
         web = self._house.web
         before = set(web.served()) if web else set()
         try:
-            part = make(self._house, options.get(name, {}))
+            part = make(self._house, made.config.way(section, name, self._house.registry))
         except (TypeError, ValueError) as error:
-            raise ConfigInvalid(made.config.problem((kind, name), f"`{name}` can't be used: {error}")) from error
+            raise ConfigInvalid(made.config.problem((section, name), f"`{name}` can't be used: {error}")) from error
         if web:
             made.served[name] = set(web.served()) - before
         return part

@@ -17,7 +17,7 @@ from xmppbus.stores import queries
 from xmppbus.stores.ledger import Counts
 from xmppbus.stores.reserve import Reserve
 
-SCHEMAS = 2
+SCHEMAS = 3
 _APPLICATION = 0x78627573  # "xbus": what `file journal.db` shows
 
 LOST = "lost"

@@ -30,6 +30,7 @@ from xmppbus.route import Match
 from xmppbus.stores import opening
 from xmppbus.stores.claims import Claims
 from xmppbus.stores.figures import JournalFigures
+from xmppbus.stores.kept import SqliteKept
 from xmppbus.stores.ledger import Effects, Ledger
 from xmppbus.stores.operations import (
     Append,
@@ -85,6 +86,7 @@ class SqliteJournal:
         self._pruner: Pruner
         self._reader: Reader
         self.people: SqlitePeople
+        self.kept: SqliteKept
 
     # --- lifecycle ----------------------------------------------------------------------------------------------------
 
@@ -111,6 +113,7 @@ class SqliteJournal:
             )
             self._pruner = Pruner(self._reader, self._writer, self._room, opened.counts, self._claims.schedule)
             self.people = SqlitePeople(self._writer, self._reader, self._claims, opened.counts)
+            self.kept = SqliteKept(self._writer, self._reader)
             self._writer.start()
         except BaseException:
             self._lock.release()
