@@ -423,6 +423,15 @@ that the daemon asks the kernel for: the usual 1,024 are fewer than its connecti
 CONFIRM_SECONDS = 30.0
 """How long `publish --confirm` waits unless it is told."""
 
+# --- STOMP ----------------------------------------------------------------------------------------------------------
+
+STOMP_HEADERS = 64
+STOMP_LINE_BYTES = 8 * KIB
+STOMP_HEADER_BYTES = 32 * KIB
+STOMP_BODY_BYTES = EVENT_BYTES
+"""Of one frame: each field of an event, the longest of them escaped, and as many headers of users again; and a body,
+which is one event or its data."""
+
 # --- people ---------------------------------------------------------------------------------------------------------
 
 ROOMS = 1_000
