@@ -130,6 +130,16 @@ class Ejabberd(StartedServer):
         """See Server."""
         await self._reload_with(COMPONENTS)
 
+    async def administer(self, command: str, **arguments: str) -> Any:
+        """What `ejabberdctl COMMAND` would do and answer."""
+        return await self._api(command, **arguments)
+
+    async def load_modules(self, modules: dict[str, Any]) -> None:
+        """Put modules into its config, which it then reads again."""
+        self.modules = {**self.modules, **modules}
+        self._config.write_text(json.dumps(self._settings(), indent=1))
+        await self._api("reload_config")
+
     async def _reload_with(self, creators: tuple[str, ...]) -> None:
         self._creators = creators
         self._config.write_text(json.dumps(self._settings(), indent=1))

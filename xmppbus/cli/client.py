@@ -12,8 +12,8 @@ from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_STREAM, socket
 from xmppbus.inputs import frames
 
 LOCAL = (
-    *("init", "serve", "check", "config", "demo", "watch", "token"),
-    *("install-service", "backup", "restore", "completion", "version"),
+    *("init", "serve", "check", "config", "demo", "watch", "token", "exec"),
+    *("install-service", "server-module", "backup", "restore", "completion", "version"),
     *("--version", "--help", "-h"),
 )
 """What needs no daemon: it is one, makes one, or looks at files that the user may read and the daemon need not."""

@@ -21,12 +21,13 @@ HOUSE_COMMANDS = (
 """Carried out by the daemon; of `journal` only `prune`, and that without one as well."""
 
 LOCAL_COMMANDS = (
-    *("init", "serve", "check", "config", "demo", "watch", "token"),
-    *("install-service", "backup", "restore", "completion", "version"),
+    *("init", "serve", "check", "config", "demo", "watch", "token", "exec"),
+    *("install-service", "server-module", "backup", "restore", "completion", "version"),
 )
 """Carried out where they are typed."""
 
 _MODULES = {"token": "tokens", "config": "configuring", "install-service": "install_service"}
+_MODULES["server-module"] = "server_module"
 _MODULES |= dict.fromkeys(("ack", "unack", "resolve", "retract"), "acting")
 """Where a module has not its command's name: `token` is a module of the standard library; some share one."""
 

@@ -44,6 +44,7 @@ class LocalServer:
     port: int | None = None  # for components; None: it does not listen for them
     ports: Mapping[str, int] = field(default_factory=dict)  # where a component has a port of its own
     drop_in: Path | None = None  # a directory whose files it reads, too
+    plugin_paths: tuple[Path, ...] = ()  # where it looks for modules of others
     rule: Rule | None = None
     stores_sql: bool = False  # it could keep nodes in SQLite
     admins_at: str = ""  # where the pubsub service names its admins: FILE:LINE

@@ -124,6 +124,7 @@ class _Reading:
             interface=(interfaces or ["127.0.0.1"])[0],
             port=numbers[0] if numbers else PORTS[PROSODY],
             drop_in=self.drop_in,
+            plugin_paths=tuple(config.parent / path for path in everything.texts("plugin_paths")),
             stores_sql=stores_sql,
             admins_at=next((each.places["admins"] for each in services if "admins" in each.places), ""),
             problem=self.problem,

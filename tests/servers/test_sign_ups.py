@@ -1,0 +1,55 @@
+"""What an XMPP server's module does when the bus is away, when the server starts again, and with a bad token."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.daemon import Daemon
+from tests.support.server import ServerFactory
+from tests.support.sign_ups import register, telling_server
+from tests.support.waiting import until
+
+SOON = 20.0
+CANARY = "canary-77aa-token"
+
+
+async def test_a_sign_up_while_the_bus_is_away_comes_once_when_it_is_back(
+    server_name: str, own_server: ServerFactory, tmp_path: Path
+) -> None:
+    """Also when the server was killed and started in between; and until its token is right, the log says what is
+    wrong in plain words, and never the token."""
+    tokens, token = tmp_path / "tokens", tmp_path / "token"
+    daemon = Daemon(tmp_path / "bus")
+    daemon.configure(None, config={"http": {"listen": f"127.0.0.1:{daemon.http_port}", "tokens_file": str(tokens)}})
+    good = (await daemon.command("token", "add", "server", "publish:user.#", "--file", str(tokens))).out
+    narrow = (await daemon.command("token", "add", "other", "publish:disk.#", "--file", str(tokens))).out
+    server = await telling_server(server_name, own_server, daemon, token)
+
+    def says(text: str) -> bool:
+        return text in server.log()
+
+    await register(server, "alice", "alice pw")
+    await until(lambda: says("token_file can't be used"), SOON, "a word on the missing file")
+    token.write_text(f"xmppbus.other.{CANARY}\n")
+    await until(lambda: says("can't be reached"), SOON, "a word on the bus that is not there")
+    server.kill()
+    await server.start()
+    await register(server, "bob", "bob pw")
+    async with daemon:
+        await until(lambda: says("(401: "), SOON, "a word on the unknown token")
+        assert says("xmppbus token add")
+        token.write_text(narrow)
+        await until(lambda: says("(403: "), SOON, "a word on the scope")
+        assert says("publish:user.#")
+        token.write_text(good)
+        await daemon.command("listen", "user.#", "--since", "all", "-n", "2")
+        await until(lambda: says("takes events again"), SOON, "the end of it")
+        await server.restart()
+        await register(server, "carol", "carol pw")
+        listed = (await daemon.command("listen", "user.#", "--since", "all", "-n", "3", "--json")).out
+    events: list[dict[str, Any]] = [json.loads(line)["event"] for line in listed.splitlines()]
+    assert [each["subject"] for each in events] == [f"{user}@localhost" for user in ("alice", "bob", "carol")]
+    log = server.log()
+    assert not any(secret.strip() in log for secret in (good, narrow, CANARY))
