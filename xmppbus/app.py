@@ -26,7 +26,7 @@ from xmppbus.config import Config, secret_of, verify
 from xmppbus.displays import open_displays
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
 from xmppbus.house import House
-from xmppbus.inputs import events, spool, unix
+from xmppbus.inputs import events, follow, spool, unix
 from xmppbus.interfaces import Clock
 from xmppbus.outputs import chat_plane, escalation, pubsub
 from xmppbus.outputs.chat_plane import open_chat_plane
@@ -55,7 +55,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-BUILT_IN = (events, spool, unix, bot, pubsub, chat_plane, escalation)
+BUILT_IN = (events, follow, spool, unix, bot, pubsub, chat_plane, escalation)
 
 
 def built_in() -> Registry:
@@ -125,6 +125,8 @@ async def live(
         bus = CountedBus(journal, config.routes, source=source_of(config), check_size=check_size, clock=clock)
         house = House(config, clock, clock(), journal, registry, bus, ticks=ticks, notices=list(config.warnings))
         house.listening = given or {}
+        await house.queues.open()
+        stack.push_async_callback(house.queues.close)
         if options.http:
             house.web = Web(options.http, house.health, house.listening.get("http"))
         if options.xmpp:

@@ -13,7 +13,7 @@ from xmppbus.event import OUR_TYPES, OURS, Event, Named, now, parse
 from xmppbus.fields import check_time
 from xmppbus.interfaces import Accepted, Clock
 from xmppbus.journal import Appended, Journal, Outcome, Result, Routed, Settled, Verdict
-from xmppbus.route import Routes
+from xmppbus.route import QUEUE, Routes, Target
 
 CheckSize = Callable[[Event], None]
 """Raises `Refused` for an event whose encoded item is over `limits.ITEM_BYTES`; the wire knows how large that is."""
@@ -43,6 +43,7 @@ class Bus:
         self._check_size = check_size
         self._clock = clock
         self._closing = False
+        self.queues: Callable[[str], tuple[Target, ...]] = lambda _: ()  # those that take events of a type
 
     def close(self) -> None:
         """Say no from now on: the house is being left."""
@@ -71,9 +72,14 @@ class Bus:
                 answers.append(refusal)
             else:
                 answers.append(None)
-                admitted.append(Routed(event, content, self.routes.route(event)))
+                admitted.append(Routed(event, content, self._targets(event)))
         appended = iter(zip(admitted, await self._journal.append(admitted), strict=True)) if admitted else iter(())
         return [answer or _answer(*next(appended)) for answer in answers]
+
+    def _targets(self, event: Event) -> tuple[Target, ...]:
+        if name := event.fields.get(QUEUE):
+            return (Target(QUEUE, name),)
+        return self.routes.route(event) + self.queues(event.type)  # the journal makes one delivery to each
 
     def onward(self, station: str, delivery: int, event: Event, passed: Sequence[Event]) -> Settled:
         """What an analyzer's answer to an event comes to: the same event goes on, new ones go on beside it.
@@ -90,7 +96,9 @@ class Bus:
                 text = f"derived from one another {limits.HOPS} times; is there a circle in the routes?"
                 return Settled(delivery, Outcome(Verdict.DEAD, "loop", text))
             derived = _derived(station, event, index, each)
-            events.append(Routed(derived, _content(derived), self.routes.derived(station, derived)))
+            others = self.routes.derived(station, derived) + self.queues(derived.type)
+            targets = self._targets(derived) if QUEUE in derived.fields else others
+            events.append(Routed(derived, _content(derived), targets))
         targets = self.routes.onward(station, event) if same else ()
         return Settled(delivery, Outcome(Verdict.DELIVERED), targets, tuple(events))
 

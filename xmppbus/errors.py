@@ -53,6 +53,8 @@ _CONDITIONS = (
     Condition("payload-too-big", Kind.MODIFY, _E, "Send less, or a link to the rest."),
     Condition("expired", Kind.CANCEL, _E, "It was too old when its turn came; give it a later `expires`."),
     Condition("loop", Kind.CANCEL, _E, "Analyzers derived events from one another; break the circle in the routes."),
+    Condition("rejected", Kind.CANCEL, _E, "Its consumer rejected it; mend the cause, then `xmppbus dead retry`."),
+    Condition("requeued", Kind.WAIT, _P, "Its consumer gave it back; it is handed out again."),
     Condition("forbidden", Kind.AUTH, _P, "Give the bus the right to publish on this node; `xmppbus check` says how."),
     Condition("not-authorized", Kind.AUTH, _P, "Give the bus the right to publish; `xmppbus check` says how."),
     Condition("not-allowed", Kind.CANCEL, _P, "The service does not allow this; `xmppbus check` says why."),

@@ -25,6 +25,7 @@ _EXTENSION = re.compile(r"[a-z0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?", re.ASCII)
 _LINK = re.compile(r"[a-z][a-z0-9+.-]*:[^\s<>\"]+", re.IGNORECASE)
+_QUEUE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._/-]*")
 _INTEGERS = range(-(2**63), 2**64)
 
 _encode = msgspec.json.Encoder().encode
@@ -194,6 +195,14 @@ def _hops(field: str, value: Any) -> int:
     return value
 
 
+def check_queue(field: str, value: Any) -> str:
+    """The name of a queue. Raises `Refused`."""
+    text = _text(field, value, limits.QUEUE_NAME_CHARACTERS)
+    if not _QUEUE.fullmatch(text):
+        raise Refused(Code.INVALID, f"{text!r} is no name of A-Z a-z 0-9 _ - and then . / as well", field=field)
+    return text
+
+
 def _version(field: str, value: Any) -> str:
     if value != "1.0":
         raise Refused(Code.INVALID, f"{value!r} is not 1.0, the only one spoken here", field=field)
@@ -265,5 +274,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "replyto": _uri,
     "causedby": _name,
     "hops": _hops,
+    "queue": check_queue,
 }
 FIELDS = tuple(_CHECKS)

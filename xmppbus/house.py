@@ -30,7 +30,8 @@ from xmppbus.plots.asking import Question, nothing_found
 from xmppbus.plots.drawing import Drawing
 from xmppbus.plots.series import Series, Told, collect
 from xmppbus.plugins import Registry
-from xmppbus.route import Routes
+from xmppbus.queues import Queues
+from xmppbus.route import QUEUE, Routes
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.rooms import Rooms
@@ -76,6 +77,11 @@ class House:
     listening: Mapping[str, socket.socket] = field(default_factory=dict)  # opened by systemd for us: `unix`, `http`
     reload: Reload | None = None  # takes a new config
     on_reload: list[Callable[[], None]] = field(default_factory=list)  # called, in order, once a new config holds
+    queues: Queues = field(init=False)  # open once the journal is
+
+    def __post_init__(self) -> None:
+        self.queues = Queues(self.journal, ticks=self.ticks)
+        self.bus.queues = self.queues.taking
 
     @property
     def options(self) -> Options:
@@ -93,7 +99,7 @@ class House:
         places = await self.journal.places()
         now = self.clock()
         waiting: dict[str, dict[str, Any]] = {}
-        for place in places:
+        for place in (each for each in places if each.output != QUEUE):  # nobody is late there: consumers come for it
             line = waiting.setdefault(place.output, {"waiting": 0, "oldest_seconds": None, "places": 0})
             line["waiting"] += place.waiting
             line["places"] += 1
@@ -120,6 +126,7 @@ class House:
             "inputs": {name: _said(name, each) for name, each in self.inputs.items()},
             "outputs": {name: self._output(name) | waiting.get(name, {"waiting": 0}) for name in sorted(names)},
             "stopped": stopped,
+            "queues": [each._asdict() for each in self.queues.status(places)],
             "journal": journal._asdict(),
         }
 

@@ -68,6 +68,7 @@ class Delivery(NamedTuple):
     event: Event
     again: bool = False
     accepted: int = 0  # when: milliseconds since 1970-01-01 in UTC
+    attempts: int = 0  # so far; of a backlog's only
 
 
 class Run(NamedTuple):
@@ -185,8 +186,30 @@ class Kept(Protocol):
         """Forget it; whether it was there."""
 
 
+class Backlog(Protocol):
+    """What waits at one place whose deliveries are taken one by one, in any order, by its one holder: a queue's."""
+
+    async def after(self, delivery: int, limit: int) -> list[Delivery]:
+        """Oldest first, what waits behind a delivery."""
+
+    async def these(self, deliveries: Sequence[int]) -> list[Delivery]:
+        """Those of some deliveries that wait there, oldest first."""
+
+    async def settle(self, outcomes: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """Write what became of them, in one commit. What does not wait any more stays as it is."""
+
+    async def drop(self, most: int, without: Sequence[int]) -> int:
+        """Forget what waits there, the oldest first, but for these; how many there were."""
+
+    def close(self) -> None:
+        """Be told nothing more."""
+
+
 class Journal(Protocol):
     """What was accepted, and what became of it; survives kill -9."""
+
+    def backlog(self, target: Target, more: Callable[[], None]) -> Backlog:
+        """What waits at a place that nobody claims; `more` is called when more does."""
 
     @property
     def kept(self) -> Kept:

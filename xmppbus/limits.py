@@ -177,6 +177,27 @@ ANSWER_GRACE_SECONDS = 10.0
 """When the house is left: what is in flight has this long to be answered, the rest is looked up at the next start; and
 what is being answered may take so long to end."""
 
+# --- queues ---------------------------------------------------------------------------------------------------------
+
+QUEUE_NAME_CHARACTERS = 128
+"""A queue's name is typed, and shown in a table."""
+
+QUEUE_WINDOW = 256
+QUEUE_WINDOW_BYTES = 2 * MIB
+QUEUE_LATER = 10_000
+"""What is held in memory of one queue, however much waits in it: read at once, and ready to be handed out; numbers of
+those that were given back and wait for another try. Beyond these nothing is read until one of them is tried."""
+
+QUEUE_PREFETCH = 1_000
+"""Events that one consumer may have at once: they are in its memory and in ours."""
+
+QUEUE_RETRY_FIRST_SECONDS = 1.0
+QUEUE_RETRY_MOST_SECONDS = 300.0
+"""An event that was given back is handed out again after a while, which doubles with each try, by chance shorter."""
+
+QUEUE_PURGE_EVENTS = 1_000
+"""Forgotten in one commit, between which others go on."""
+
 # --- people ---------------------------------------------------------------------------------------------------------
 
 SUBSCRIPTIONS = 20_000
@@ -244,6 +265,31 @@ long it waits for a daemon to say how it is."""
 
 CHECK_SLOW_PER_SECOND = 200
 """Publishes a second on a kept node. Below it, Prosody writes the whole node to disk for each; SQL takes over 400."""
+
+# --- services, asked from the shell -----------------------------------------------------------------------------------
+
+FORM_VALUES = 2_000
+"""Fields, values, features or identities in one answer: the largest form of a server has 30. Of a larger one nothing is
+shown or sent back, for a part of a form is another form."""
+
+SERVICE_ITEMS = 10_000
+PAGE_ITEMS = 100
+PAGES = 200
+"""Of a list that a service gives: nodes, items, subscriptions; how many are asked for at once where it pages
+(XEP-0059), and how many pages, so that one that never ends is left."""
+assert PAGE_ITEMS * PAGES >= SERVICE_ITEMS
+
+TREE_DEPTH = 8
+TREE_PLACES = 1_000
+TREE_AT_ONCE = 8
+TREE_SECONDS = 60.0
+"""Of `disco --tree`: a service may name itself below itself. Questions at a time, and how long new ones are asked."""
+
+FORM_FILE_BYTES = 1 * MIB
+"""What `node config set --from` reads: the largest form as JSON."""
+
+BOUNCE_SECONDS = 1.0
+"""How long `message` waits for a message to come back, once the server has it: those of its own accounts do at once."""
 
 # --- the bot on the stream ------------------------------------------------------------------------------------------
 
@@ -412,6 +458,19 @@ REPLAY_EVENTS = 1_000
 
 TOKENS = 1_000
 """In one tokens file; all of them are read when it changes."""
+
+WEBHOOK_AGE_SECONDS = 300.0
+WEBHOOK_SECRET_BYTES = 64 * KIB
+WEBHOOKS = 100
+"""How old, or how far ahead, the time of a signature may be: what Standard Webhooks and Slack recommend. A file of
+secrets, and presets of the config's own: more is a mistake."""
+
+WEBHOOK_MEMBERS = 200
+WEBHOOK_NAME_CHARACTERS = 128
+WEBHOOK_TEXT_CHARACTERS = 4_000
+WEBHOOK_DEPTH = 3
+"""What an event takes over from a body whose parts nobody has named: members, their names and texts, and levels that
+are joined into one: an event is a report, and has a link to the rest."""
 
 SOCKET_CONNECTIONS = 1_024
 SOCKET_CONNECTIONS_OF_OTHERS = 768
@@ -685,6 +744,47 @@ SETUP_CHECK_SECONDS = 30.0
 """Files of another server's config that `init` reads: one that includes itself would never end. How long `prosodyctl
 check config` may take: it asks DNS of nothing."""
 
+# --- jobs: `xmppbus exec` ---------------------------------------------------------------------------------------------
+
+JOB_TAIL_BYTES = 65_536
+JOB_TAIL_CHUNKS = 256
+JOB_TAIL_CHARACTERS = 16_384
+JOB_TAIL_LINES = 1_000
+"""Of a job's output: what is held for its tail and for its progress, in how many pieces; what of it is published; and
+the lines that may be asked for."""
+
+JOB_PROGRESS_SECONDS = 10.0
+JOB_PUBLISH_SECONDS = 5.0
+JOB_ANSWER_SECONDS = 4.0
+JOB_GRACE_SECONDS = 10.0
+"""A job: between two events that say how far it is, and before the first. How long its end is held up by a daemon that
+does not answer (one event may take the second); how long after SIGTERM one that took too long is killed."""
+
+JOB_CHUNK_BYTES = 131_072
+JOB_NAME_CHARACTERS = 100
+JOB_OUTCOMES = 2_000
+"""How much of its output is passed on at once (more than a pipe holds); what of a program's name is in its type; jobs
+whose last outcome is remembered."""
+
+# --- log files that are followed --------------------------------------------------------------------------------------
+
+FOLLOW_FILES = 500
+FOLLOW_OLD_FILES = 32
+"""Files of one input `follow`, each with a descriptor; and of one file, rotated ones that are looked at."""
+
+FOLLOW_POLL_SECONDS = 0.25
+FOLLOW_LINGER_SECONDS = 5.0
+"""How often they are looked at; and how long one that was rotated is read on after its last line, for a program that
+has not opened the new one yet."""
+
+FOLLOW_READ_BYTES = 256 * KIB
+FOLLOW_LINE_BYTES = 32 * KIB
+"""Read of one file at once; and of one line, the rest of which is left out: a log's lines are read by people, and a
+pattern takes time in proportion to the line."""
+
+FOLLOW_PATTERN_CHARACTERS = 4_096
+"""Of a pattern: it is compiled for each line's sake, and somebody has to read it."""
+
 # --- the log --------------------------------------------------------------------------------------------------------
 
 LOG_CHARACTERS = 16_384
@@ -694,6 +794,46 @@ LOG_SORTS = 1_000
 """Of one text in the log: a traceback fits, and a datagram to systemd's journal stays below its socket's bound. Lines
 of one sort (of one place in the program) in so many seconds; more are counted: strangers cause some of them, and a log
 must not fill the disk. Sorts that are told apart; fewer places in the program say something."""
+
+# --- other people's brokers -----------------------------------------------------------------------------------------
+
+BROKER_AGAIN_FIRST_SECONDS = 0.2
+BROKER_AGAIN_MOST_SECONDS = 10.0
+BROKER_REFUSED_SECONDS = 5.0
+BROKER_REFUSED_MOST_SECONDS = 60.0
+BROKER_STEADY_SECONDS = 10.0
+"""When AMQP or Redis is connected to again: soon after a restart, at least so much later where it said no to our
+password, which only a person changes (12 tries in a minute); what lasted so long begins anew."""
+
+BROKER_ANSWER_SECONDS = 10.0
+BROKER_CLOSE_SECONDS = 2.0
+"""How long a login or another question to a broker may take; and our leaving, which the broker only has to hear."""
+
+AMQP_HEARTBEAT_SECONDS = 8
+"""aio-pika calls a broker gone after three silent intervals and three seconds: a black hole is noticed within 30 s."""
+
+AMQP_NAME_CHARACTERS = 255
+"""A short string of AMQP 0-9-1 §4.2.5.3: names of queues and exchanges, routing keys. It is a bound in bytes."""
+
+AMQP_PREFETCH = 100
+AMQP_PREFETCH_MOST = 1_000
+AMQP_QUEUES = 64
+"""Messages that a broker hands us before we have said yes to any: they are in our memory, 100 small ones fill a commit,
+and more than one `accept` takes make nothing faster. Queues of one input, each of which may hold as many."""
+
+AMQP_CONFIRM_SECONDS = 30.0
+"""A broker that has not confirmed a message by then is asked again over a new connection; RabbitMQ takes milliseconds,
+and does not read at all while it is short of memory or disk."""
+
+REDIS_STREAMS = 64
+REDIS_ENTRIES = 100
+REDIS_ENTRIES_MOST = 1_000
+"""Streams, channels or patterns of one input; entries read at once, as many as one `accept` takes at the most."""
+
+REDIS_BLOCK_SECONDS = 2.0
+REDIS_CLAIM_SECONDS = 60
+"""How long one question for new entries waits in Redis; how long an entry must have been with another consumer, who may
+still be at it, before it is taken from there."""
 
 # --- the demonstration's server -------------------------------------------------------------------------------------
 
@@ -723,6 +863,8 @@ quarter of an hour of orders, for a display that was away. An event that has not
 counted as lost. How long it waits at its end for what is on the way; how often it asks the bus how it is; how long
 chaos waits between two parts that it kills, and before it starts one again."""
 
+assert JOB_ANSWER_SECONDS < JOB_PUBLISH_SECONDS, "a daemon that hangs is noticed before the job has to end"
+assert FOLLOW_READ_BYTES > 2 * FOLLOW_LINE_BYTES, "a line is read at once, whole or up to its bound"
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"
 assert WINDOW_ITEMS <= STREAM_IQS, "one busy node must not need more than the stream has"
@@ -734,4 +876,6 @@ assert FRAME_BYTES >= SOCKET_READ_BYTES, "a chunk of standard input fits into a 
 assert TALK_MOST_BYTES >= 2 * TALK_BYTES, "answers still go out while a series waits"
 assert ROOM_ANSWER_SECONDS < COMMAND_SECONDS, "who says `join` is told that it goes on"
 assert DRAW_SECONDS + UPLOAD_SECONDS < COMMAND_SECONDS, "who says `plot` gets words when there is no picture"
+assert 3 * (AMQP_HEARTBEAT_SECONDS + 1) <= 30, "a black hole is noticed within 30 s"
+assert AMQP_PREFETCH_MOST <= BATCH_EVENTS >= REDIS_ENTRIES_MOST, "what a broker hands us fits into one `accept`"
 assert PING_SECONDS + PING_DEADLINE_SECONDS <= 30, "a black hole is noticed within 30 s"

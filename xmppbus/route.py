@@ -12,6 +12,9 @@ from xmppbus.fields import SEVERITIES
 DEFAULT_ROUTE = "default"
 STATION = "via"
 """The output name under which a station's deliveries are kept: its place is `ROUTE/STEP`."""
+QUEUE = "queue"
+"""The output whose places are queues: what waits there is taken by whoever consumes it. Also the field of an event that
+is of one queue alone, which nobody else hears of."""
 ESCALATION = "escalation"
 """The output whose places are names of routes: it waits whether somebody reacts, and calls others if nobody does."""
 
@@ -50,7 +53,9 @@ class Match(NamedTuple):
     key: str = ""
 
     def matches(self, event: Event) -> bool:
-        """Whether the event is like this."""
+        """Whether the event is like this; one of a queue alone is like nothing."""
+        if QUEUE in event.fields:
+            return False
         if self.type != "#" and not topic_matches(self.type, event.type):
             return False
         if self.severity and not severity_matches(self.severity, event.severity):

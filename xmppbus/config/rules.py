@@ -13,11 +13,13 @@ from xmppbus import limits
 from xmppbus.config.bot_rules import Position, address_rules, bot_rules, doubts_of_bot
 from xmppbus.config.display_rules import display_rules, doubts_of_displays
 from xmppbus.config.shape import Difference
-from xmppbus.errors import ConfigInvalid
+from xmppbus.errors import ConfigInvalid, Refused
+from xmppbus.fields import check_queue
 from xmppbus.listening import is_loopback, listen_address
 from xmppbus.options import HttpOptions, Options, RouteOptions, XmppOptions
 from xmppbus.paths import SOCKET_BYTES
 from xmppbus.people.durations import duration
+from xmppbus.route import QUEUE
 
 SECRET_VARIABLE = "XMPPBUS_XMPP_SECRET"  # noqa: S105  # the name of a variable
 CREDENTIAL = "xmpp_secret"
@@ -67,13 +69,13 @@ def read_secret(options: XmppOptions, environ: Mapping[str, str]) -> str:
     if given := environ.get(SECRET_VARIABLE):
         return given
     if given_file := credential(CREDENTIAL, environ):
-        return _first_line(given_file)
+        return first_line(given_file)
     if not options.secret_file:
         raise ConfigInvalid(
             "there is no secret: write it into a file of its own (mode 600) and name that in `secret_file`, or set "
             f"${SECRET_VARIABLE}, or give systemd's credential `{CREDENTIAL}`"
         )
-    return _first_line(Path(options.secret_file))
+    return first_line(Path(options.secret_file))
 
 
 def credential(name: str, environ: Mapping[str, str]) -> Path | None:
@@ -83,7 +85,8 @@ def credential(name: str, environ: Mapping[str, str]) -> Path | None:
     return path if path and path.exists() else None
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
+    """A secret, from its file. Raises ConfigInvalid; the text is a sentence."""
     try:
         secret = path.read_text().partition("\n")[0].removesuffix("\r")
     except OSError as error:
@@ -168,11 +171,21 @@ def _one_route(route: RouteOptions, index: int, options: Options) -> Iterator[Di
             again = "; an escalation calls others" if "escalate" in place else ""
             yield Difference(place, f"`{address}` is here a second time{again}")
         seen.add(address)
+        yield from _queue(address, place)
         yield from address_rules(address, place, has_xmpp=options.xmpp is not None)
         if address.partition(":")[0] == "pubsub" and options.xmpp is None:
             sentence = f"route `{route.name}` goes to pubsub, but there is no `xmpp:` that says on which server"
             yield Difference(place, sentence)
     yield from _escalation(route, ("routes", index, "escalate"), has_bot=options.bot is not None)
+
+
+def _queue(address: str, place: Position) -> Iterator[Difference]:
+    output, _, name = address.partition(":")
+    if output == QUEUE and name:  # without one, each type has a queue of its own
+        try:
+            check_queue("queue", name)
+        except Refused as refusal:
+            yield Difference(place, refusal.message)
 
 
 def _addresses(route: RouteOptions, path: Position) -> Iterator[tuple[Position, str]]:

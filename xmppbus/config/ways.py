@@ -13,6 +13,7 @@ import msgspec
 
 from xmppbus.config.shape import Difference, compare, did_you_mean
 from xmppbus.plugins import Registry
+from xmppbus.route import QUEUE
 
 
 def kind_of(name: str) -> str:
@@ -36,6 +37,8 @@ def wrong_ways(section: str, given: Mapping[str, Mapping[str, Any]], registry: R
 def lacking(output: str, given: Mapping[str, Mapping[str, Any]], registry: Registry) -> str:
     """Why a route can't name an output, or nothing."""
     kind = kind_of(output)
+    if output == QUEUE:
+        return ""  # every house has queues; whoever consumes one comes for what is in it
     if kind not in registry.outputs:
         return f"no output is called `{kind}`{did_you_mean(kind, registry.outputs)}"
     if output in given:

@@ -26,7 +26,7 @@ from xmppbus.outputs.digest import Digest
 from xmppbus.outputs.people import ForPeople, people_work
 from xmppbus.people.handing_over import ManyDeliverer
 from xmppbus.retry import Retry
-from xmppbus.route import ESCALATION, STATION
+from xmppbus.route import ESCALATION, QUEUE, STATION
 from xmppbus.running.counting import door_of
 from xmppbus.web.listener import Table
 
@@ -213,6 +213,7 @@ def _wanted_outputs(house: House, config: Config) -> set[str]:
     """Those that a route or `outputs:` names, and what a bot brings with it."""
     addresses = (each for route in config.routes for step in (route.to, *route.escalate) for each in step)
     outputs = {address.output for address in addresses} | {*config.options.outputs}
+    outputs.discard(QUEUE)  # nobody brings events there: whoever consumes a queue comes for them
     # Chains of routes that escalate no longer have to end.
     return outputs | {*chat_plane.OUTPUTS, ESCALATION} if house.talk else outputs
 

@@ -17,6 +17,9 @@ from xmppbus.stores.operations import Claim, Settlement
 from xmppbus.stores.places import Place, Schedule
 from xmppbus.stores.settling import claim_of, sort_out
 
+UNCLAIMED = -1
+"""The number of the claim that stands for a backlog's holder: it holds by being the only one."""
+
 
 class Claims:
     """Belongs to the event loop's thread. Void on open: the number of a claim from before a restart means nothing."""
@@ -80,7 +83,8 @@ class Claims:
         claim, place = settlement.claim, settlement.claim.place
         if isinstance(result, Exception):
             claim.unsettled.update(settlement.taken)
-            self._claims[claim.number] = claim
+            if claim.number != UNCLAIMED:
+                self._claims[claim.number] = claim
             return
         delivered, dead = result
         self.figures.settled(settlement, delivered, dead, moment)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.journal import Appended, Entry, Result, Routed, State, Stop, Targets
-from xmppbus.route import STATION, Target
+from xmppbus.route import QUEUE, STATION, Target
 from xmppbus.stores.ledger import Ledger
 from xmppbus.stores.places import Place
 
@@ -211,10 +211,12 @@ class Replaying(Operation):
             existing = set()
             for id_, place, state, output, address in ledger.execute("deliveries_of", (entry.sequence,)):
                 existing.add(Target(output, address))
-                if state != State.WAITING and output != STATION:
+                if state != State.WAITING and output not in (STATION, QUEUE):
                     again.append((id_, place))
                     dead += state == State.DEAD
-            missing += ((entry.sequence, target) for target in dict.fromkeys(targets) if target not in existing)
+            # What was consumed from a queue is done; it is not done again because nodes get it again.
+            wanted = (target for target in dict.fromkeys(targets) if target.output != QUEUE)
+            missing += ((entry.sequence, target) for target in wanted if target not in existing)
         if not self.dry_run:
             ledger.effects.dead -= dead
             ledger.wait_again(again)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from xmppbus.journal import HELD, Stop
 from xmppbus.route import Target
@@ -70,6 +70,7 @@ class Schedule:
         self._by_target: dict[Target, Place] = {}
         self._outputs: dict[str, _Output] = {}
         self.waiting = 0
+        self.watchers: dict[Target, Callable[[], None]] = {}  # told of what comes to a place that nobody claims
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
@@ -102,6 +103,8 @@ class Schedule:
         found = self._places[place]
         found.waiting += deliveries
         self.waiting += deliveries
+        if deliveries > 0 and self.watchers and (watcher := self.watchers.get(found.target)):
+            watcher()
         if found.waiting <= 0 and found.stop and found.stop.condition == HELD:
             self.wake(found)
             self.answered(found)

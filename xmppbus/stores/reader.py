@@ -15,8 +15,9 @@ import msgspec
 
 from xmppbus import limits
 from xmppbus.errors import JournalFailed
+from xmppbus.event import Event
 from xmppbus.journal import Delivery, Entry, Fate
-from xmppbus.route import Match, severity_matches, topic_matches
+from xmppbus.route import QUEUE, Match, severity_matches, topic_matches
 from xmppbus.stores import opening, queries, rows
 
 SQL = queries.load("reading")
@@ -131,7 +132,7 @@ class Reader:
         slice_ = self._connection.execute(SQL["dead"], {"before": before, "limit": limits.RUN_EVENTS}).fetchall()
         for row in slice_:
             entry = rows.entry_of(rows.entry_fields(row[9]))
-            if not match or any(each.matches(entry.event) for each in match):
+            if not match or any(each.matches(_without_queue(entry.event)) for each in match):
                 found.append((rows.fate_of(row), entry))
         at_end = len(slice_) < limits.RUN_EVENTS
         return found[:limit], 0 if at_end else slice_[-1][0]
@@ -172,6 +173,13 @@ class Reader:
         # One statement: what the writer adds meanwhile is after the newest of this answer, never beside it.
         packed, newest = self._one("places_used")
         return ({int(each) for each in packed.split(",")} if packed else set()), newest
+
+
+def _without_queue(event: Event) -> Event:
+    """As if it were everybody's: whoever looks for what is dead looks for events of queues as well."""
+    if QUEUE not in event.fields:
+        return event
+    return Event({name: value for name, value in event.fields.items() if name != QUEUE})
 
 
 def _runs(waiting: Sequence[rows.Head], places: int, *, cut: bool) -> list[list[rows.Head]]:
@@ -233,5 +241,7 @@ class Matching:
         return answer
 
     def does(self, entry: Entry) -> bool:
-        """Whether the entry, which may, does match."""
-        return not self._match or any(each.matches(entry.event) for each in self._match)
+        """Whether the entry, which may, does match. One of a queue alone never does."""
+        if not self._match:
+            return QUEUE not in entry.event.fields
+        return any(each.matches(entry.event) for each in self._match)

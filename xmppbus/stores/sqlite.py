@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,9 @@ from xmppbus.journal import (
     Stop,
     Targets,
 )
-from xmppbus.route import Match
+from xmppbus.route import Match, Target
 from xmppbus.stores import opening
+from xmppbus.stores.backlog import SqliteBacklog
 from xmppbus.stores.claims import Claims
 from xmppbus.stores.figures import JournalFigures
 from xmppbus.stores.kept import SqliteKept
@@ -220,6 +221,10 @@ class SqliteJournal:
             await self._writer.submit(found)
         elif settled:
             self._claims.changed()
+
+    def backlog(self, target: Target, more: Callable[[], None]) -> SqliteBacklog:
+        """What waits at a place that nobody claims; `more` is called when more does."""
+        return SqliteBacklog(target, more, self._claims, self._reader, self._writer)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,302 @@
+"""Hands out what waits in one queue, to whoever asks, each to one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+from xmppbus import limits
+from xmppbus.errors import Code, Refused
+from xmppbus.journal import DELIVERED, Backlog, Delivery, Journal, Outcome, Verdict
+from xmppbus.queues.leases import Lease, Leased, LeaseLost, Leases
+from xmppbus.retry import Dice, Retry
+from xmppbus.route import QUEUE, Target
+
+log = logging.getLogger("xmppbus.queues")
+
+_RETRY = Retry(limits.QUEUE_RETRY_FIRST_SECONDS, limits.QUEUE_RETRY_MOST_SECONDS)
+_FOREVER = float("inf")
+
+
+class _Asking(NamedTuple):
+    """A consumer that waits for an event."""
+
+    consumer: Consumer
+    answer: asyncio.Future[Leased]
+
+
+class Broker:
+    """One queue while somebody consumes it, and what it remembers of it afterwards."""
+
+    def __init__(self, name: str, journal: Journal, ticks: Callable[[], float], dice: Dice) -> None:
+        self.name = name
+        self.consumers: set[Consumer] = set()
+        self.leases = Leases()
+        self._ticks = ticks
+        self._dice = dice
+        self._backlog: Backlog = journal.backlog(Target(QUEUE, name), self._more)
+        self._asking: deque[_Asking] = deque()
+        self._unread = True  # the backlog may have more than was read
+        self._reading: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_moment: float | None = None
+        self._closed = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody consumes it, and nothing of it need be remembered."""
+        return not (self.consumers or self.leases.later or self.leases.out)
+
+    def close(self) -> None:
+        """The house is being left: whoever asks gets nothing more."""
+        self._closed = True
+        self._backlog.close()
+        if self._timer:
+            self._timer.cancel()
+        if self._reading:
+            self._reading.cancel()
+        for asking in self._asking:
+            if not asking.answer.done():
+                asking.answer.set_exception(_closing())
+
+    async def purge(self) -> int:
+        """Forget what waits and nobody has; how many there were."""
+        purged = 0
+        while more := await self._backlog.drop(limits.QUEUE_PURGE_EVENTS, [*self.leases.out]):
+            purged += more
+        self.leases.empty(later=True)
+        self._unread = True
+        self._turn()
+        return purged
+
+    # --- asked by consumers -------------------------------------------------------------------------------------------
+
+    def enter(self, consumer: Consumer) -> None:
+        """One more consumes."""
+        self.consumers.add(consumer)
+
+    def leave(self, consumer: Consumer) -> None:
+        """One less: what it has is somebody else's at once."""
+        self.consumers.discard(consumer)
+        for asking in self._asking:
+            if asking.consumer is consumer:
+                asking.answer.cancel()
+        for lease in [each for each in self.leases.out.values() if each.holder is consumer]:
+            self._give_back(lease)
+        if self.consumers:
+            self._turn()
+        else:
+            self.leases.empty()
+            self._unread = True
+
+    def ask(self, consumer: Consumer) -> asyncio.Future[Leased]:
+        """The next event, once there is one."""
+        if self._closed:
+            raise _closing()
+        answer: asyncio.Future[Leased] = asyncio.get_running_loop().create_future()
+        self._asking.append(_Asking(consumer, answer))
+        self._turn()
+        return answer
+
+    async def adopt(self, consumer: Consumer, delivery: int, item_id: str) -> Leased:
+        """One that a consumer had when its connection was lost. Raises `LeaseLost` when somebody else has it, or it is
+        done."""
+        found = await self._backlog.these([delivery])
+        if not found or found[0].item_id != item_id or not self.leases.withdraw(delivery):
+            raise LeaseLost(f"delivery {delivery} is done, or somebody else has it")
+        return self._lease(found[0], consumer)
+
+    async def settle(self, consumer: Consumer, delivery: int, outcome: Outcome) -> None:
+        """What became of it, on disk when this returns. Raises `LeaseLost`."""
+        self.leases.held(delivery, consumer)
+        lease = self.leases.end(delivery)
+        seconds = None
+        if outcome.verdict is Verdict.STOPPED:
+            seconds = _RETRY.decide(lease.delivery.attempts + 1, self._dice)
+        try:
+            await self._backlog.settle([(lease.delivery, outcome)])
+        except Exception:
+            seconds = limits.QUEUE_RETRY_FIRST_SECONDS
+            raise
+        finally:  # also when whoever waits for it is cancelled: it is written all the same
+            if seconds is None:
+                self.leases.forget([delivery])
+            else:
+                self.leases.try_later(delivery, self._ticks() + seconds)
+            consumer.freed()
+            self._turn()
+
+    def release(self, consumer: Consumer, delivery: int) -> None:
+        """Let another have it at once. Raises `LeaseLost`."""
+        self._give_back(self.leases.held(delivery, consumer))
+        self._turn()
+
+    def renew(self, consumer: Consumer, delivery: int) -> None:
+        """Have it for as long again, from now. Raises `LeaseLost`."""
+        self.leases.held(delivery, consumer).until = self._ticks() + consumer.lease_seconds
+
+    # --- handing out --------------------------------------------------------------------------------------------------
+
+    def _more(self) -> None:
+        """More waits than did."""
+        self._unread = True
+        if self._asking:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Hand out what is ready, and see to it that there is more."""
+        if self._closed:
+            return
+        now = self._ticks()
+        for lease in self.leases.ran_out(now):
+            log.warning("queue %s: the lease of %s ran out", self.name, lease.delivery.item_id)
+            self._give_back(lease)
+        self._hand_out()
+        if self._asking and self._reading is None and self._may_read(now):
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+        self._set_timer(now)
+
+    def _hand_out(self) -> None:
+        while self._asking:
+            if self._asking[0].answer.done():  # its consumer has left
+                self._asking.popleft()
+                continue
+            delivery = self.leases.next()
+            if delivery is None:
+                return
+            asking = self._asking.popleft()
+            asking.answer.set_result(self._lease(delivery, asking.consumer))
+
+    def _lease(self, delivery: Delivery, consumer: Consumer) -> Leased:
+        self.leases.lease(delivery, consumer, self._ticks() + consumer.lease_seconds)
+        return Leased(delivery.id, delivery.sequence, delivery.item_id, delivery.event, delivery.attempts + 1)
+
+    def _give_back(self, lease: Lease) -> None:
+        self.leases.end(lease.delivery.id)
+        self.leases.ready_again(lease.delivery)
+        lease.holder.freed()
+
+    def _may_read(self, now: float) -> bool:
+        return (self._unread and not self.leases.is_crowded) or self.leases.is_due(now)
+
+    async def _read(self) -> None:
+        """Read until everybody who asks has one, or there is no more."""
+        try:
+            while self._asking and await self._read_some():
+                self._hand_out()
+        except Exception as error:
+            log.exception("queue %s: what waits in it can't be read", self.name)
+            self._unread = True
+            while self._asking:
+                answer = self._asking.popleft().answer
+                if not answer.done():
+                    answer.set_exception(error)
+        finally:
+            self._reading = None
+        self._turn()
+
+    async def _read_some(self) -> bool:
+        """Whether there was anything to read."""
+        now = self._ticks()
+        if due := self.leases.due(now, limits.QUEUE_WINDOW):
+            found = await self._backlog.these(due)
+            self.leases.read_again(due, found, now)
+            return True
+        if self._unread and not self.leases.is_crowded:
+            self._unread = False
+            found = await self._backlog.after(self.leases.reached, limits.QUEUE_WINDOW)
+            self._unread = self._unread or bool(found)
+            self.leases.read(found)
+            return bool(found)
+        return False
+
+    def _set_timer(self, now: float) -> None:
+        moment = self.leases.next_moment()
+        if moment == self._timer_moment:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer, self._timer_moment = None, moment
+        if moment is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, moment - now), self._time)
+
+    def _time(self) -> None:
+        self._timer, self._timer_moment = None, None
+        self._turn()
+
+
+class Consumer:
+    """One of those who compete for the events of a queue. Leaving the block gives back at once what it has."""
+
+    def __init__(self, broker_of: Callable[[], Broker], prefetch: int, lease_seconds: float | None) -> None:
+        self.lease_seconds = _FOREVER if lease_seconds is None else lease_seconds
+        self._broker_of = broker_of
+        self._broker: Broker
+        self._prefetch = prefetch
+        self._out = 0
+        self._freed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._broker = self._broker_of()
+        self._broker.enter(self)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._broker.leave(self)
+
+    async def take(self) -> Leased:
+        """The next event, once there is one, and fewer than `prefetch` are out. Raises `Refused` (closing)."""
+        while self._out >= self._prefetch:
+            self._freed.clear()
+            await self._freed.wait()
+        answer = self._broker.ask(self)
+        self._out += 1
+        try:
+            return await answer
+        except BaseException:
+            if answer.done() and not answer.cancelled() and not answer.exception():
+                with contextlib.suppress(LeaseLost):
+                    self._broker.release(self, answer.result().id)
+            else:
+                self.freed()
+            raise
+
+    async def adopt(self, lease_id: int, item_id: str) -> Leased:
+        """An event that this consumer had in another life of the connection or of the daemon, if nobody else has it.
+        Raises `LeaseLost`."""
+        found = await self._broker.adopt(self, lease_id, item_id)
+        self._out += 1
+        return found
+
+    async def ack(self, lease_id: int) -> None:
+        """It is done. Raises `LeaseLost`."""
+        await self._broker.settle(self, lease_id, DELIVERED)
+
+    async def requeue(self, lease_id: int, text: str = "") -> None:
+        """It is handed out again after a while, which grows with each try. Raises `LeaseLost`."""
+        await self._broker.settle(self, lease_id, Outcome(Verdict.STOPPED, "requeued", text))
+
+    async def reject(self, lease_id: int, text: str = "") -> None:
+        """It is dead, and why: a person decides. Raises `LeaseLost`."""
+        await self._broker.settle(self, lease_id, Outcome(Verdict.DEAD, "rejected", text))
+
+    async def release(self, lease_id: int) -> None:
+        """Another gets it at once, and it does not count as a try. Raises `LeaseLost`."""
+        self._broker.release(self, lease_id)
+
+    def renew(self, lease_id: int) -> None:
+        """Keep it for as long again. Raises `LeaseLost`."""
+        self._broker.renew(self, lease_id)
+
+    def freed(self) -> None:
+        """One less is out."""
+        self._out -= 1
+        self._freed.set()
+
+
+def _closing() -> Refused:
+    return Refused(Code.CLOSING, "the daemon is stopping; try again in a moment", retry_after=2)
