@@ -11,7 +11,7 @@ from tests.support.proxy import FAULTS, Proxy
 from tests.support.server import Server, ServerFactory
 from tests.support.waiting import until
 
-FAULTS_EACH = times(50, 500)
+FAULTS_EACH = times(30, 500)
 RECOVERY_TIMEOUT = 90.0  # after many short sessions the bus pauses for a minute at most
 NOTICE_TIMEOUT = 30.0  # the promise: a black hole is noticed within 30 s
 SESSION_LASTED = 2.0  # a shorter session is met with a longer pause before the next
@@ -32,7 +32,7 @@ LASTING = {"delay", "crawl", "stall", "swallow"}
 
 
 async def test_no_fault_of_the_network_loses_repeats_or_overtakes(own_server: ServerFactory, tmp_path: Path) -> None:
-    """Fifty faults on each server under load; some hit a connection that has only just been made again."""
+    """Thirty faults on each server under load; some hit a connection that has only just been made again."""
     await on_both(own_server, tmp_path, suffer_all)
 
 
