@@ -1,0 +1,378 @@
+"""`xmppbus exec`: the command runs as if nobody stood between, and its story is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.daemon import Daemon, program
+from tests.support.terminal import OnTerminal
+
+EXEC = (program(), "exec", "--")
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    async with Daemon(tmp_path / "bus") as started:
+        yield started
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody whose daemon does not run."""
+    return Daemon(tmp_path / "bus").environment
+
+
+def done(environment: Mapping[str, str], *arguments: str, **settings: Any) -> subprocess.CompletedProcess[bytes]:
+    settings = {"stdin": subprocess.DEVNULL, "capture_output": True, **settings}
+    return subprocess.run([program(), "exec", *arguments], check=False, env=environment, timeout=60, **settings)
+
+
+async def events(daemon: Daemon, pattern: str = "job.#") -> list[dict[str, Any]]:
+    """All that were published since the last time, oldest first."""
+    lines = (await daemon.command("get", pattern, "-n", "100", "--json")).out.splitlines()
+    return [json.loads(line)["event"] for line in lines]
+
+
+def spooled(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All that wait for the daemon, oldest first."""
+    files = sorted(Path(environment["XMPPBUS_STATE"], "spool").glob("*.events"))
+    return [json.loads(line)["event"] for path in files for line in path.read_text().splitlines()]
+
+
+# --- what passes through ----------------------------------------------------------------------------------------------
+
+
+def test_output_passes_byte_for_byte_and_apart(away: dict[str, str]) -> None:
+    """10 MB of any bytes on one stream, and its own on the other."""
+    write = (
+        "import os,random;r=random.Random(5);[os.write(1,r.randbytes(65536)) for _ in range(160)];"
+        "os.write(2,b'\\x00err')"
+    )
+    ran = done(away, "--", sys.executable, "-c", write)
+    plain = subprocess.run([sys.executable, "-c", write], capture_output=True, check=True)
+    assert hashlib.sha256(ran.stdout).digest() == hashlib.sha256(plain.stdout).digest()
+    assert len(ran.stdout) == 160 * 65_536
+    assert ran.stderr == b"\x00err"
+
+
+def test_two_streams_into_one_file_keep_their_order(away: dict[str, str]) -> None:
+    """As cron mails it."""
+    script = "for i in 1 2 3 4 5 6 7 8 9; do echo out $i; echo err $i >&2; done"
+    ran = done(away, "--", "sh", "-c", script, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False)
+    assert ran.stdout.decode().splitlines() == [
+        f"{name} {number}" for number in range(1, 10) for name in ("out", "err")
+    ]
+
+
+def test_standard_input_passes_through(away: dict[str, str]) -> None:
+    """A pipe, to its end."""
+    content = os.urandom(500_000)
+    assert done(away, "--", "cat", input=content, stdin=None).stdout == content
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 64, 75, 255])
+def test_the_exit_code_is_the_command_s(away: dict[str, str], code: int) -> None:
+    """Each."""
+    assert done(away, "--", "sh", "-c", f"exit {code}").returncode == code
+
+
+def test_what_can_t_be_run_has_the_shell_s_exit_codes(away: dict[str, str], tmp_path: Path) -> None:
+    """127 not found, 126 not executable; and a script without a first line runs."""
+    assert (done(away, "no-such-program").returncode, done(away, "/etc/passwd").returncode) == (127, 126)
+    assert b"no-such-program: No such file" in done(away, "no-such-program").stderr
+    script = tmp_path / "bare"
+    script.write_text('echo "bare $1"\n')
+    script.chmod(0o755)
+    assert done(away, str(script), "argument").stdout == b"bare argument\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE, signal.SIGINT])
+def test_a_signal_that_ends_the_command_ends_us(away: dict[str, str], number: signal.Signals) -> None:
+    """The same one, so that a shell says the same."""
+    assert done(away, "--", "sh", "-c", f"kill -{number:d} $$").returncode == -number
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
+def test_a_signal_to_us_is_a_signal_to_the_command(away: dict[str, str], number: signal.Signals) -> None:
+    """Which may do with it what it likes."""
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'echo caught; exit 9' {name}; echo ready; while :; do sleep 0.02; done"
+    with subprocess.Popen([*EXEC, "bash", "-c", script], env=away, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        assert process.stdout.read() == b"caught\n"
+    assert process.returncode == 9
+
+
+def test_a_command_under_nohup_goes_on_when_the_terminal_hangs_up(away: dict[str, str]) -> None:
+    """What was ignored stays ignored."""
+    ran = subprocess.run(
+        ["nohup", *EXEC, "sh", "-c", "kill -HUP $PPID; kill -HUP $$; echo still here"],
+        check=False,
+        env=away,
+        capture_output=True,
+    )
+    assert (ran.returncode, ran.stdout) == (0, b"still here\n")
+
+
+def test_a_reader_that_has_gone_ends_the_command_as_without_us(away: dict[str, str]) -> None:
+    """`yes | head -1`: SIGPIPE, and no word about it."""
+    line = 'exec 3>&1; { { "$@"; echo $? >&3; } | head -1 >/dev/null; } 3>&1'
+    without = subprocess.run(["bash", "-c", line, "x", "yes"], check=False, env=away, capture_output=True)
+    ours = subprocess.run(["bash", "-c", line, "x", *EXEC, "yes"], check=False, env=away, capture_output=True)
+    assert (ours.stdout, ours.stderr) == (without.stdout, without.stderr) == (b"141\n", b"")
+
+
+def test_what_the_command_left_running_neither_holds_us_nor_is_cut_off(away: dict[str, str], tmp_path: Path) -> None:
+    """Its output still comes, later."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    script = f"(read line < {gate}; echo late) & echo now"
+    with subprocess.Popen([*EXEC, "sh", "-c", script], env=away, stdout=subprocess.PIPE) as process:
+        assert process.wait(30) == 0
+        gate.write_text("go\n")
+        assert process.stdout is not None
+        assert process.stdout.read() == b"now\nlate\n"
+
+
+def test_a_gigabyte_of_output_takes_no_memory(away: dict[str, str]) -> None:
+    """Only its end is held."""
+    script = (
+        "import resource,subprocess,sys;"
+        "subprocess.run(sys.argv[1:],stdout=subprocess.DEVNULL,check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    used = [
+        int(subprocess.run([sys.executable, "-c", script, *EXEC, "head", "-c", size, "/dev/zero"], env=away,
+                           capture_output=True, check=True).stdout)
+        for size in ("1000", "1000000000")
+    ]  # fmt: skip
+    assert used[1] - used[0] < 8_192, "kilobytes"
+
+
+def test_a_job_that_takes_too_long_is_stopped(away: dict[str, str]) -> None:
+    """With all that it has started, and exit code 124; how it ended is told."""
+    script = "trap 'exit 0' TERM; sleep 600 & echo $!; wait"
+    ran = done(away, "--timeout", "0.3s", "--type", "job.slow", "--", "bash", "-c", script, start_new_session=True)
+    assert ran.returncode == 124
+    assert (
+        not Path(f"/proc/{int(ran.stdout)}/cmdline").exists()
+        or not Path(f"/proc/{int(ran.stdout)}/cmdline").read_bytes()
+    )
+    told = spooled(away)[-1]
+    assert (told["data"]["timeout"], told["data"]["code"]) == (True, 124)
+    assert told["summary"].startswith("slow: took too long and was stopped after")
+
+
+# --- from cron --------------------------------------------------------------------------------------------------------
+
+
+def test_it_works_from_cron_with_nothing_set(tmp_path: Path) -> None:
+    """`env -i`, an absolute path, no daemon: the events wait in the spool of the user."""
+    state = tmp_path / "state"
+    line = [
+        "env",
+        "-i",
+        f"XMPPBUS_STATE={state}",
+        "XMPPBUS_SOCKET=/nonexistent",
+        program(),
+        "exec",
+        "--",
+        "echo",
+        "hello",
+    ]
+    ran = subprocess.run(line, check=False, capture_output=True, stdin=subprocess.DEVNULL, cwd="/")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"hello\n", b"")
+    assert [each["summary"].split(" after")[0] for each in spooled({"XMPPBUS_STATE": str(state)})] == [
+        "echo: started",
+        "echo: done",
+    ]
+
+
+def test_a_bus_that_can_t_be_told_changes_nothing_but_a_line(away: dict[str, str], tmp_path: Path) -> None:
+    """The state directory can't be written: the command runs, and its exit code stays."""
+    (tmp_path / "file").write_text("")
+    ran = done({**away, "XMPPBUS_STATE": str(tmp_path / "file")}, "--", "sh", "-c", "echo ran; exit 5")
+    assert (ran.returncode, ran.stdout) == (5, b"ran\n")
+    assert len(ran.stderr.splitlines()) == 1
+    assert ran.stderr.startswith(b"xmppbus: not published: ")
+
+
+def test_a_daemon_that_hangs_holds_nobody_up_for_long(away: dict[str, str], tmp_path: Path) -> None:
+    """It listens and never answers: what it was not seen to take is in the spool."""
+    listen = (
+        "import socket,sys,time\ns=socket.socket(socket.AF_UNIX);s.bind(sys.argv[1]);s.listen(9)\nprint(flush=True)\n"
+        "sys.stdin.read()"
+    )
+    away["XMPPBUS_SOCKET"] = str(tmp_path / "deaf")
+    with subprocess.Popen(
+        [sys.executable, "-c", listen, away["XMPPBUS_SOCKET"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as deaf:
+        assert deaf.stdout is not None
+        deaf.stdout.readline()
+        assert done(away, "--", "echo", "x").stdout == b"x\n"
+        deaf.kill()
+    assert [each["data"]["state"] for each in spooled(away)] == ["started", "done"]
+
+
+def test_what_is_wrong_with_the_command_line_is_said_before_it_runs(away: dict[str, str]) -> None:
+    """Exit 64."""
+    for wrong in (
+        ["--type", "no type"],
+        ["--progress", "("],
+        ["--timeout", "soon"],
+        ["--only-failure", "--only-change"],
+    ):
+        ran = done(away, *wrong, "--", "echo", "ran")
+        assert (ran.returncode, ran.stdout) == (64, b"")
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_is_told_from_its_beginning_to_its_end(daemon: Daemon) -> None:
+    """One key; firing while it runs, resolved when it is done, with figures and the tail."""
+    script = "seq 30; printf '\\033[31mred\\033[0m\\n 10%%\\r100%%\\n'"
+    assert (await daemon.run("exec", "--type", "job.backup", "--tail", "3", "--", "sh", "-c", script)).code == 0
+    began, ended = sorted(await events(daemon), key=lambda each: each["data"]["state"], reverse=True)
+    assert (began["summary"], began["status"], began["key"]) == (
+        "backup: started",
+        "firing",
+        f"{os.uname().nodename}:job.backup",
+    )
+    assert (ended["status"], ended["severity"], ended["key"]) == ("resolved", "info", began["key"])
+    data = ended["data"]
+    assert data["text"] == "30\nred\n100%"
+    assert (data["code"], data["lines"], data["state"]) == (0, 32, "done")
+    assert data["seconds"] > 0
+    assert data["peak_memory_bytes"] > 1_000_000
+    assert re.fullmatch(r"backup: done after \d+ s", ended["summary"])
+
+
+async def test_a_failure_fires_until_the_next_success(daemon: Daemon) -> None:
+    """With --only-failure as well, which says nothing else."""
+    for code in (0, 1, 1, 0, 0):
+        arguments = (
+            "--only-failure",
+            "--type",
+            "job.mirror",
+            "--tail",
+            "0",
+            "--",
+            "sh",
+            "-c",
+            f"echo word; exit {code}",
+        )
+        assert (await daemon.run("exec", *arguments)).code == code
+    found = await events(daemon)
+    assert sorted(each["status"] for each in found) == ["firing", "firing", "resolved"]
+    assert {each["severity"] for each in found if each["status"] == "firing"} == {"error"}
+    assert not any("text" in each["data"] for each in found)
+
+
+async def test_only_a_change_is_told(daemon: Daemon) -> None:
+    """--only-change, over runs of one key."""
+    for code in (0, 0, 1, 1, 0):
+        await daemon.run("exec", "--only-change", "--key", "k", "--type", "job.x", "--", "sh", "-c", f"exit {code}")
+    assert sorted(each["data"]["code"] for each in await events(daemon)) == [0, 0, 1]
+
+
+async def test_arguments_are_not_published(daemon: Daemon) -> None:
+    """They may hold a password; the program's name is all that is told."""
+    await daemon.command("exec", "--", "true", "--password=hunter2")
+    found = await events(daemon)
+    assert "hunter2" not in json.dumps(found)
+    assert {each["type"] for each in found} == {"job.true"}
+
+
+# --- on a terminal ----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_has_a_terminal_with_colours_and_width(away: dict[str, str]) -> None:
+    """All three streams; and it is told when the window changes."""
+    script = (
+        "test -t 0 && test -t 1 && test -t 2 && stty size; ls --color=auto -d /; tput setaf 1;"
+        "trap 'stty size; exit 7' WINCH; echo ready; while :; do sleep 0.02; done"
+    )
+    with OnTerminal([*EXEC, "bash", "-c", script], {**away, "TERM": "xterm"}) as terminal:
+        terminal.until_shown("ready\r\n")
+        assert "30 90\r\n" in terminal.shown
+        assert "\x1b[0m\x1b[01;34m/" in terminal.shown
+        assert "\x1b[31m" in terminal.shown
+        terminal.resize(40, 120)
+        terminal.until_shown("40 120")
+        assert terminal.code() == 7
+
+
+def test_passwords_are_asked_for_and_not_shown(away: dict[str, str]) -> None:
+    """From /dev/tty, without an echo; and what was typed is in no event."""
+    ask = "import getpass; print('it was', len(getpass.getpass('Secret: ')))"
+    with OnTerminal([*EXEC, sys.executable, "-c", ask], away) as terminal:
+        terminal.until_shown("Secret: ")
+        terminal.press("hunter2\n")
+        terminal.until_shown("it was 7")
+        assert terminal.code() == 0
+    assert "hunter2" not in terminal.shown
+    assert "hunter2" not in json.dumps(spooled(away))
+
+
+def test_the_keyboard_interrupts_the_command(away: dict[str, str], tmp_path: Path) -> None:
+    """Ctrl-C is for it; and the terminal is left as it was."""
+    script = tmp_path / "script"
+    script.write_text("trap 'echo caught; exit 6' INT; echo ready; while :; do sleep 0.02; done\n")
+    with OnTerminal(["bash", "--norc", "-i"], {**away, "PS1": "$ ", "TERM": "xterm"}) as terminal:
+        terminal.until_shown("$ ")
+        before = terminal.settings()
+        terminal.press(f"{' '.join(EXEC)} sh {script}; echo code $?\n")
+        terminal.until_shown("ready\r\n")
+        terminal.press("\x03")
+        terminal.until_shown("code 6\r\n")
+        assert terminal.shown.count("caught") == 1
+        terminal.until(lambda: terminal.settings() == before, "the terminal to be as it was")
+
+
+def test_a_command_can_be_stopped_and_go_on(away: dict[str, str]) -> None:
+    """Ctrl-Z gives the shell its terminal back; `fg` gives it to the command again."""
+    with OnTerminal(["bash", "--norc", "-i"], {**away, "PS1": "$ ", "TERM": "xterm"}) as terminal:
+        terminal.until_shown("$ ")
+        terminal.press(" ".join(EXEC) + " sh -c 'echo rea\"dy\"; read x; echo got $x; exit 3'; echo first $?\n")
+        terminal.until_shown("ready\r\n")
+        terminal.press("\x1a")
+        terminal.until_shown("Stopped")
+        terminal.press("echo she''ll\n")
+        terminal.until_shown("shell\r\n")
+        terminal.press("fg; echo second $?\n")
+        terminal.press("word\n")
+        terminal.until_shown("got word")
+        terminal.until_shown("second 3")
+
+
+def test_errors_stay_apart_and_coloured_when_only_output_is_redirected(away: dict[str, str], tmp_path: Path) -> None:
+    """`xmppbus exec -- make >log` on a terminal."""
+    log = tmp_path / "log"
+    line = f"{' '.join(EXEC)} sh -c 'test -t 2 && echo terminal >&2; test -t 1 || echo file' >{log}"
+    with OnTerminal(["sh", "-c", line], away) as terminal:
+        terminal.until_shown("terminal\r\n")
+        assert terminal.code() == 0
+    assert log.read_text() == "file\n"
+
+
+def test_a_pager_reads_a_pipe_and_the_keyboard(away: dict[str, str]) -> None:
+    """`seq 999 | xmppbus exec -- less`."""
+    line = f"seq 999 | {' '.join(EXEC)} sh -c 'read first; read key </dev/tty; echo $first and $key'"
+    with OnTerminal(["sh", "-c", line], away) as terminal:
+        terminal.press("pressed\n")
+        terminal.until_shown("1 and pressed")
+        assert terminal.code() == 0
