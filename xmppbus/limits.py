@@ -491,6 +491,31 @@ STOMP_BODY_BYTES = EVENT_BYTES
 """Of one frame: each field of an event, the longest of them escaped, and as many headers of users again; and a body,
 which is one event or its data."""
 
+STOMP_SUBSCRIPTIONS = 100
+STOMP_PREFETCH = 32
+STOMP_TRANSACTIONS = 16
+STOMP_TRANSACTION_BYTES = 1 * MIB
+"""Of one connection: subscriptions, and events of one that are sent and not acknowledged, unless it says how many (then
+as a queue's); transactions that are open, and what one may hold in memory (its frames are at most a batch)."""
+
+STOMP_CONNECTIONS = 1_024
+STOMP_CONNECTIONS_PER_ADDRESS = 512
+STOMP_HELD_BYTES = 64 * MIB
+STOMP_AHEAD_BYTES = 512 * KIB
+"""Open in all and from one address (all programs of this machine have the same): beyond it, one that does nothing gives
+its place. What all of them have sent that is not dealt with, and so much of one, beyond which it is read no further."""
+
+STOMP_CONNECT_SECONDS = 10.0
+STOMP_FRAME_SECONDS = 10.0
+STOMP_STUCK_SECONDS = 60.0
+STOMP_IDLE_SECONDS = 3600.0
+STOMP_GOODBYE_SECONDS = 2.0
+STOMP_HEART_BEAT_MILLISECONDS = 1_000
+"""How long CONNECT may take, and the rest of a frame (large ones longer, as HTTP's bodies); a client may read nothing,
+while it keeps events from others; one without a subscription or heart-beats may be silent; and may take to read why we
+end it. The shortest interval of heart-beats that we promise and ask for."""
+assert STOMP_AHEAD_BYTES >= STOMP_BODY_BYTES + STOMP_HEADER_BYTES, "every legal frame becomes whole"
+
 # --- people ---------------------------------------------------------------------------------------------------------
 
 ROOMS = 1_000

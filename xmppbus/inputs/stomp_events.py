@@ -56,6 +56,11 @@ class Destination(NamedTuple):
     def __str__(self) -> str:
         return f"/{self.kind}/{self.name}"
 
+    @property
+    def topic(self) -> str:
+        """What a token's pattern is compared with: the type, or the queue's name as if it were one."""
+        return self.name.replace("/", ".")
+
 
 def destination_of(frame: Frame) -> Destination:
     """Where a frame's events go, or come from. Raises `Refused` (usage)."""
@@ -77,7 +82,7 @@ def event_of(frame: Frame) -> dict[str, Any]:
     else:
         fields |= data_of(content_type, frame.body)
     if destination.kind == "queue":
-        fields.setdefault("type", destination.name)
+        fields.setdefault("type", destination.topic)
     elif fields.setdefault("type", destination.name) != destination.name:
         raise Refused(Code.INVALID, "differs from the destination, which says it", field="type")
     if fields.get("queue") not in (None, destination.name if destination.kind == "queue" else None):
