@@ -26,7 +26,7 @@ from xmppbus.config import Config, secret_of, verify
 from xmppbus.displays import open_displays
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
 from xmppbus.house import House
-from xmppbus.inputs import events, follow, spool, stomp, unix
+from xmppbus.inputs import events, expect, follow, spool, stomp, unix
 from xmppbus.interfaces import Clock
 from xmppbus.outputs import chat_plane, escalation, pubsub
 from xmppbus.outputs.chat_plane import open_chat_plane
@@ -55,7 +55,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-BUILT_IN = (events, follow, spool, stomp, unix, bot, pubsub, chat_plane, escalation)
+BUILT_IN = (events, expect, follow, spool, stomp, unix, bot, pubsub, chat_plane, escalation)
 
 
 def built_in() -> Registry:

@@ -810,6 +810,20 @@ pattern takes time in proportion to the line."""
 FOLLOW_PATTERN_CHARACTERS = 4_096
 """Of a pattern: it is compiled for each line's sake, and somebody has to read it."""
 
+# --- what is expected -----------------------------------------------------------------------------------------------
+
+EXPECT_LOOK_SECONDS = 5.0
+EXPECT_GATHER_SECONDS = 0.5
+EXPECT_KEEP_SECONDS = 60.0
+EXPECT_START_SECONDS = 45.0
+EXPECT_SHOWN = 20
+"""A dead man's switch: how often it looks at the least, and at the most; how often it writes down when something came
+last, which it can read again; for how long after the start nobody is missed, for the spool, and senders that try again,
+have what they wanted to say; how many missed ones `status` names."""
+
+EXPECT_SECONDS = (1.0, 366 * 86_400.0)
+"""How often something may be expected: a look takes that long, and longer than a year is no expectation."""
+
 # --- the log --------------------------------------------------------------------------------------------------------
 
 LOG_CHARACTERS = 16_384
@@ -890,6 +904,7 @@ chaos waits between two parts that it kills, and before it starts one again."""
 
 assert JOB_ANSWER_SECONDS < JOB_PUBLISH_SECONDS, "a daemon that hangs is noticed before the job has to end"
 assert FOLLOW_READ_BYTES > 2 * FOLLOW_LINE_BYTES, "a line is read at once, whole or up to its bound"
+assert EXPECT_START_SECONDS > SPOOL_LOOK_SECONDS, "what waits in the spool is no silence"
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"
 assert WINDOW_ITEMS <= STREAM_IQS, "one busy node must not need more than the stream has"

@@ -12,24 +12,9 @@ import click
 
 from xmppbus import limits
 from xmppbus.cli.desk import Action, Desk
+from xmppbus.cli.durations import Duration
 from xmppbus.errors import Refused
 from xmppbus.fields import SEVERITIES, check
-from xmppbus.people.durations import duration
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
-    """`90s`, `10m`, `2h`; in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As click says."""
-        if isinstance(value, float):
-            return value
-        found = duration(value)
-        if found is None or not found:
-            self.fail(f"{value!r} is no duration; write 90s, 10m, 2h, 3d or 1w", param, ctx)
-        return found.total_seconds()
 
 
 class Expression(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
@@ -63,7 +48,7 @@ class Expression(click.ParamType):  # type: ignore[type-arg]  # generic only sin
     metavar="LINES",
     help="How much of the end of its output is published with its end.",
 )
-@click.option("--timeout", type=Duration(), metavar="DURATION", help="Stop it after 90s, 10m, 2h; exit code 124.")
+@click.option("--timeout", type=Duration(0.001), metavar="DURATION", help="Stop it after 90s, 10m, 2h; exit code 124.")
 @click.option(
     "--progress",
     type=Expression(),
