@@ -26,8 +26,9 @@ from xmppbus.config import Config, secret_of, verify
 from xmppbus.displays import open_displays
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
 from xmppbus.house import House
-from xmppbus.inputs import events, expect, follow, spool, stomp, unix
+from xmppbus.inputs import amqp, events, expect, follow, redis_streams, spool, stomp, unix, webhooks
 from xmppbus.interfaces import Clock
+from xmppbus.outputs import amqp as to_amqp
 from xmppbus.outputs import chat_plane, escalation, pubsub
 from xmppbus.outputs.chat_plane import open_chat_plane
 from xmppbus.people.catalogue import speaking
@@ -55,7 +56,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-BUILT_IN = (events, expect, follow, spool, stomp, unix, bot, pubsub, chat_plane, escalation)
+BUILT_IN = (
+    amqp,
+    to_amqp,
+    events,
+    expect,
+    follow,
+    redis_streams,
+    spool,
+    stomp,
+    unix,
+    webhooks,
+    bot,
+    pubsub,
+    chat_plane,
+    escalation,
+)
 
 
 def built_in() -> Registry:

@@ -195,6 +195,29 @@ QUEUE_RETRY_FIRST_SECONDS = 1.0
 QUEUE_RETRY_MOST_SECONDS = 300.0
 """An event that was given back is handed out again after a while, which doubles with each try, by chance shorter."""
 
+QUEUE_RETURN_SECONDS = 2.0
+QUEUE_RECONNECT_SECONDS = 0.5
+"""What was in a queue when the daemon started may be in the hands of a command that ran meanwhile: its worker comes back
+with it before another gets it. How long a worker waits at most between two looks whether the daemon is back."""
+assert QUEUE_RETURN_SECONDS > 3 * QUEUE_RECONNECT_SECONDS
+
+QUEUE_LEASE_SECONDS = 300.0
+QUEUE_LEASE_LEAST_SECONDS = 1.0
+QUEUE_LEASE_MOST_SECONDS = 86_400.0
+"""How long a worker that says nothing has an event, unless it says otherwise; it says something three times as often."""
+
+QUEUE_LINE_BYTES = 64 * KIB
+"""What a consumer says in one line: of one event, what became of it and why."""
+
+WORK_JOBS = 256
+WORK_ERROR_BYTES = 4 * KIB
+WORK_GRACE_SECONDS = 5.0
+WORK_VARIABLES = 64
+WORK_VARIABLE_CHARACTERS = 4_096
+"""Commands that one worker runs at once; what is kept of the end of a command's error output; how long a command that
+is to end may take; fields of an event's data that become variables, and their length: Linux has 128 KiB for one, and a
+few MiB for all, with the arguments."""
+
 QUEUE_PURGE_EVENTS = 1_000
 """Forgotten in one commit, between which others go on."""
 
@@ -288,8 +311,10 @@ TREE_SECONDS = 60.0
 FORM_FILE_BYTES = 1 * MIB
 """What `node config set --from` reads: the largest form as JSON."""
 
-BOUNCE_SECONDS = 1.0
-"""How long `message` waits for a message to come back, once the server has it: those of its own accounts do at once."""
+BOUNCE_SECONDS = 0.4
+SESSION_SECONDS = 3.0
+"""How long `message` waits for a message to come back, once the server has it: those of its own accounts do at once.
+How long a command waits for a session of the daemon, which may have begun just now."""
 
 # --- the bot on the stream ------------------------------------------------------------------------------------------
 
@@ -756,6 +781,42 @@ WATCH_DRAW_SECONDS = 0.1
 """How often it asks how the house stands; tries a daemon that is away; waits for an answer; draws anew: nobody reads
 faster, and a storm costs ten drawings a second."""
 
+# --- mail -----------------------------------------------------------------------------------------------------------
+
+MAIL_BYTES = 10 * MIB
+MAIL_CONTAINERS = 32
+MAIL_PARTS = 200
+"""One mail: a camera's picture fits, which is named and not kept. Parts that have parts, and all parts: the standard
+library's reader compares each line with every boundary that is open, and is called once more for each one."""
+
+MAIL_HEADERS = 200
+MAIL_HEADER_BYTES = 64 * KIB
+MAIL_HEADER_CHARACTERS = 4_000
+"""Header fields that are read, all of them for `sendmail -t`, and one: a subject is a line for people."""
+
+MAIL_TEXT_BYTES = 48 * KIB
+MAIL_READ_BYTES = 256 * KIB
+MAIL_HTML_CHARACTERS = 64 * KIB
+"""Text of an event: with each of its quotes escaped it still fits into an item. A part before it is decoded, and the
+beginning of a page in HTML, whose reader may take time quadratic in its length."""
+
+MAIL_ATTACHMENTS = 32
+MAIL_RECIPIENTS = 100
+MAIL_DATE_DAYS = 30
+MAIL_DATE_AHEAD_SECONDS = 3_600
+"""Attachments that are named; recipients of one mail (RFC 5321 §4.5.3.1.8), each of which may be an event; how far from
+now the date of a mail may be: a mail may wait in a queue, and a device that lost its battery lives in 1970."""
+
+SMTP_CONNECTIONS = 200
+SMTP_EVICT_SECONDS = 1.0
+SMTP_SECONDS = 60.0
+SMTP_COMMANDS = 2_000
+SMTP_BUFFER_BYTES = 64 * MIB
+SMTP_READERS = 2
+"""Connections; when there is one more, whoever has not finished a command for longest, and for so long, has to go. How
+long one command (or one mail) may take; commands of a connection; bytes of all unfinished mails; mails that are read at
+the same time, each in a thread."""
+
 # --- the config -----------------------------------------------------------------------------------------------------
 
 CONFIG_BYTES = 256 * KIB
@@ -871,8 +932,9 @@ REDIS_ENTRIES_MOST = 1_000
 
 REDIS_BLOCK_SECONDS = 2.0
 REDIS_CLAIM_SECONDS = 60
+REDIS_CLAIMS = 100
 """How long one question for new entries waits in Redis; how long an entry must have been with another consumer, who may
-still be at it, before it is taken from there."""
+still be at it, before it is taken from there; and steps in which that is done before new entries have their turn."""
 
 # --- the demonstration's server -------------------------------------------------------------------------------------
 

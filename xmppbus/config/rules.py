@@ -173,6 +173,7 @@ def _one_route(route: RouteOptions, index: int, options: Options) -> Iterator[Di
         seen.add(address)
         yield from _queue(address, place)
         yield from address_rules(address, place, has_xmpp=options.xmpp is not None)
+        yield from exchange_rules(address, place)
         if address.partition(":")[0] == "pubsub" and options.xmpp is None:
             sentence = f"route `{route.name}` goes to pubsub, but there is no `xmpp:` that says on which server"
             yield Difference(place, sentence)
@@ -186,6 +187,21 @@ def _queue(address: str, place: Position) -> Iterator[Difference]:
             check_queue("queue", name)
         except Refused as refusal:
             yield Difference(place, refusal.message)
+
+
+def exchange_rules(address: str, place: Position) -> Iterator[Difference]:
+    """Without a slash nobody could tell an exchange from the type that is the place of a bare `amqp`."""
+    output, _, target = address.partition(":")
+    if output.partition("/")[0] != "amqp" or not target:
+        return
+    if "/" not in target:
+        sentence = (
+            f"`{address}` lacks a slash: `{address}/` has the event's type as routing key, `{address}/KEY` has KEY"
+        )
+        yield Difference(place, sentence)
+    elif any(len(part.encode()) > limits.AMQP_NAME_CHARACTERS for part in target.split("/", 1)):
+        most = limits.AMQP_NAME_CHARACTERS
+        yield Difference(place, f"an exchange's name and a routing key have at most {most} bytes each")
 
 
 def _addresses(route: RouteOptions, path: Position) -> Iterator[tuple[Position, str]]:

@@ -17,6 +17,7 @@ from xmppbus.config.document import Path
 from xmppbus.options import Options
 
 _SECRETS = frozenset({"secret", "password", "component_secret", "pass", "passwd", "token"})
+_SECRET_FILES = ("secret_file", "password_file")
 _SHOWN = 40  # characters of a wrong value that are repeated in a sentence
 
 
@@ -127,11 +128,11 @@ def _struct(value: dict[str, Any], wanted: types.StructType, path: Path) -> Iter
     for key, each in value.items():
         if key in fields:
             yield from _compare(each, fields[key].type, (*path, key))
-        elif key in _SECRETS and "secret_file" in fields:
+        elif key in _SECRETS and (file := next((name for name in _SECRET_FILES if name in fields), "")):
             yield Difference(
                 (*path, key),
                 "a secret does not belong into this file, which many may read: write it into a file of its own "
-                "(mode 600) and name that: `secret_file: /etc/xmppbus/secret`",
+                f"(mode 600) and name that: `{file}: /etc/xmppbus/{file.removesuffix('_file')}`",
                 at_key=True,
             )
         else:
