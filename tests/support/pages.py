@@ -22,6 +22,7 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/displays.md": dict.fromkeys(("html", "ini", "sh", "yaml"), _DISPLAYS),
     "docs/howto/ejabberd.md": {"yaml": _LINES},
     "docs/howto/first-steps.md": {"shell": "house/test_init.py"},
+    "docs/howto/follow-a-log-file.md": dict.fromkeys(("json", "sh", "yaml"), "house/test_follow.py"),
     "docs/howto/monitoring.md": dict.fromkeys(("sh", "yaml"), "house/test_alerts.py"),
     "docs/howto/packaging.md": dict.fromkeys(("make", "sh"), "house/test_packaging.py"),
     "docs/howto/plots.md": dict.fromkeys(("sh", "yaml"), _PLOTS),
