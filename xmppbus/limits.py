@@ -871,6 +871,14 @@ pattern takes time in proportion to the line."""
 FOLLOW_PATTERN_CHARACTERS = 4_096
 """Of a pattern: it is compiled for each line's sake, and somebody has to read it."""
 
+# --- completion -----------------------------------------------------------------------------------------------------
+
+COMPLETION_SECONDS = 0.5
+COMPLETION_EVENTS = 1_000
+COMPLETIONS = 200
+"""Somebody has pressed TAB: how long the daemon may take to say what it knows, of how many events at the end of the
+journal that is, and how much of it a screen can show."""
+
 # --- what is expected -----------------------------------------------------------------------------------------------
 
 EXPECT_LOOK_SECONDS = 5.0
@@ -884,25 +892,6 @@ have what they wanted to say; how many missed ones `status` names."""
 
 EXPECT_SECONDS = (1.0, 366 * 86_400.0)
 """How often something may be expected: a look takes that long, and longer than a year is no expectation."""
-
-# --- log files that are followed --------------------------------------------------------------------------------------
-
-FOLLOW_FILES = 500
-FOLLOW_OLD_FILES = 32
-"""Files of one input `follow`, each with a descriptor; and of one file, rotated ones that are looked at."""
-
-FOLLOW_POLL_SECONDS = 0.25
-FOLLOW_LINGER_SECONDS = 5.0
-"""How often they are looked at; and how long one that was rotated is read on after its last line, for a program that
-has not opened the new one yet."""
-
-FOLLOW_READ_BYTES = 256 * KIB
-FOLLOW_LINE_BYTES = 32 * KIB
-"""Read of one file at once; and of one line, the rest of which is left out: a log's lines are read by people, and a
-pattern takes time in proportion to the line."""
-
-FOLLOW_PATTERN_CHARACTERS = 4_096
-"""Of a pattern: it is compiled for each line's sake, and somebody has to read it."""
 
 # --- the log --------------------------------------------------------------------------------------------------------
 
@@ -986,7 +975,6 @@ chaos waits between two parts that it kills, and before it starts one again."""
 assert JOB_ANSWER_SECONDS < JOB_PUBLISH_SECONDS, "a daemon that hangs is noticed before the job has to end"
 assert FOLLOW_READ_BYTES > 2 * FOLLOW_LINE_BYTES, "a line is read at once, whole or up to its bound"
 assert EXPECT_START_SECONDS > SPOOL_LOOK_SECONDS, "what waits in the spool is no silence"
-assert FOLLOW_READ_BYTES > 2 * FOLLOW_LINE_BYTES, "a line is read at once, whole or up to its bound"
 assert ITEM_BYTES <= 250_000 - 16 * KIB, "ejabberd's ceiling, with room for the stanza"
 assert WINDOW_ITEMS <= RUN_EVENTS, "a look-up covers what was in flight only if it was in one run"
 assert WINDOW_ITEMS <= STREAM_IQS, "one busy node must not need more than the stream has"

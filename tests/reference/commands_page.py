@@ -45,11 +45,20 @@ def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
         assert command is not None
         context = click.Context(command, root, info_name=name)
         yield name, command, context
-        if isinstance(command, click.Group):
-            for part in command.list_commands(context):
-                below = command.get_command(context, part)
-                assert below is not None
-                yield f"{name} {part}", below, click.Context(below, context, info_name=part)
+        yield from _parts(name, command, context)
+
+
+def _parts(
+    name: str, command: click.Command, context: click.Context
+) -> Iterator[tuple[str, click.Command, click.Context]]:
+    """Of a group, and of the groups in it."""
+    if isinstance(command, click.Group):
+        for part in command.list_commands(context):
+            below = command.get_command(context, part)
+            assert below is not None
+            inner = click.Context(below, context, info_name=part)
+            yield f"{name} {part}", below, inner
+            yield from _parts(f"{name} {part}", below, inner)
 
 
 def page() -> str:

@@ -63,7 +63,7 @@ async def test_whoever_removes_the_bot_is_forgotten(server: Server, tmp_path: Pa
     async with talking(server, tmp_path) as talk, await person(server) as romeo:
         await befriend(romeo)
         await shown(talk, romeo, "available")
-        await talk._contacts._persons.alter(bare(romeo), mutes=(Mute(pattern="user.#"),))
+        await talk.contacts._persons.alter(bare(romeo), mutes=(Mute(pattern="user.#"),))
         remove = f"<query xmlns='jabber:iq:roster'><item jid='{BOT}' subscription='remove'/></query>"
         await romeo.iq("set", "", remove)
         await shown(talk, romeo, "unknown")

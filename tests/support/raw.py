@@ -62,6 +62,7 @@ class RawStream:
         self.closed = asyncio.Event()
         self.close_reason = ""
         self.on_notification: Callable[[Notification], None] | None = None
+        self.on_request: Callable[[Stanza], str | None] | None = None  # the whole answer; None: none at all
         self._arrived = asyncio.Condition()
         self._pending: dict[str, asyncio.Future[Stanza]] = {}
         self._ids: Iterator[int] = itertools.count(1)
@@ -162,6 +163,9 @@ class RawStream:
             waiting = self._pending.pop(stanza.get("id"), None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(stanza)
+            return
+        if self.on_request is not None:
+            self.write(self.on_request(stanza) or "")
             return
         answer = "result" if stanza.find("urn:xmpp:ping", "ping") is not None else "error"
         inner = "" if answer == "result" else SERVICE_UNAVAILABLE

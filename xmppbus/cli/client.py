@@ -12,7 +12,7 @@ from _socket import AF_UNIX, MSG_NOSIGNAL, SOCK_STREAM, socket
 from xmppbus.inputs import frames
 
 LOCAL = (
-    *("init", "serve", "check", "config", "demo", "watch", "token", "exec"),
+    *("init", "serve", "check", "config", "demo", "watch", "token", "exec", "work"),
     *("install-service", "server-module", "backup", "restore", "completion", "version"),
     *("--version", "--help", "-h"),
 )
@@ -20,6 +20,9 @@ LOCAL = (
 
 LOCAL_PARTS = (["journal", "info"], ["journal", "check"], ["journal", "vacuum"])
 """The same, of commands that have parts."""
+
+WITH_ACCOUNT = ("disco", "node", "roster", "message", "pep")
+"""The same with `--as JID`: then they log in by themselves, and a password must not travel."""
 
 ENVIRONMENT = ("NO_COLOR", "TERM", "TZ")
 CHUNK_BYTES = 131_072
@@ -44,6 +47,8 @@ def run(arguments: list[str]) -> int:
     """Ask the daemon, or do without."""
     if not arguments or arguments[0] in LOCAL or arguments[:2] in LOCAL_PARTS or "_XMPPBUS_COMPLETE" in os.environ:
         return run_here()
+    if arguments[0] in WITH_ACCOUNT and logs_in(arguments):
+        return run_here()
     hold_standard_streams()
     try:
         connection = connect()
@@ -51,6 +56,16 @@ def run(arguments: list[str]) -> int:
         complain(f"the daemon's socket {error.filename} refuses you: its config lets only administrators in (socket:)")
         return EXIT_REFUSED
     return run_here() if connection is None else Client(connection, arguments).run()
+
+
+def logs_in(arguments: list[str]) -> bool:
+    """Whether `--as` is among the options, which end at `--`."""
+    for each in arguments:
+        if each == "--":
+            return False
+        if each == "--as" or each.startswith("--as="):
+            return True
+    return False
 
 
 def run_here() -> int:

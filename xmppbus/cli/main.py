@@ -6,7 +6,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -16,20 +16,24 @@ from xmppbus.errors import Exit
 HOUSE_COMMANDS = (
     *("publish", "listen", "get", "plot", "status", "show"),
     *("incidents", "ack", "unack", "resolve", "retract", "subscribers"),
-    *("dead", "replay", "reload", "journal", "expect"),
+    *("queue", "dead", "replay", "reload", "journal", "expect"),
+    *("disco", "node", "roster", "message", "pep"),
 )
 """Carried out by the daemon; of `journal` only `prune`, and that without one as well."""
 
 LOCAL_COMMANDS = (
-    *("init", "serve", "check", "config", "demo", "watch", "token", "exec"),
+    *("init", "serve", "check", "config", "demo", "watch", "token", "exec", "work"),
     *("install-service", "server-module", "backup", "restore", "completion", "version"),
 )
 """Carried out where they are typed."""
 
-_MODULES = {"token": "tokens", "config": "configuring", "install-service": "install_service"}
+_MODULES = {"queue": "queues", "token": "tokens", "config": "configuring", "install-service": "install_service"}
 _MODULES["server-module"] = "server_module"
 _MODULES |= dict.fromkeys(("ack", "unack", "resolve", "retract"), "acting")
 """Where a module has not its command's name: `token` is a module of the standard library; some share one."""
+
+UNLISTED = ("complete",)
+"""Asked by programs of ours: no help shows them."""
 
 _EXAMPLE = "\b\nExample:"
 
@@ -42,6 +46,7 @@ class Commands(click.Group):
     def __init__(self, names: Sequence[str], **settings: Any) -> None:
         super().__init__(**settings)
         self.names = tuple(names)
+        self.prepare: Callable[[str, click.Command], None] = lambda _name, _command: None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """In the order in which a newcomer meets them."""
@@ -49,11 +54,12 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
         """Import it once."""
-        if cmd_name not in self.names:
+        if cmd_name not in self.names and cmd_name not in UNLISTED:
             return None
         if cmd_name not in self.commands:
             module = importlib.import_module(f"xmppbus.cli.{_MODULES.get(cmd_name, cmd_name)}")
             self.commands[cmd_name] = example_last(getattr(module, cmd_name.replace("-", "_")))
+            self.prepare(cmd_name, self.commands[cmd_name])
         return self.commands[cmd_name]
 
 
@@ -70,6 +76,7 @@ def example_last(command: click.Command) -> click.Command:
 HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.
 
 Every command but init, serve, check, demo, watch, token, backup, restore and completion is carried out by the daemon.
+disco, node, roster, message and pep log in by themselves with --as JID.
 
 \b
 Example:
@@ -110,9 +117,9 @@ def run_locally(arguments: Sequence[str] | None = None) -> int:
 
     program = command_line([*HOUSE_COMMANDS, *LOCAL_COMMANDS])
     if "_XMPPBUS_COMPLETE" in os.environ:
-        from click.shell_completion import shell_complete
+        from xmppbus.cli.completing import complete
 
-        return shell_complete(program, {}, "xmppbus", "_XMPPBUS_COMPLETE", os.environ["_XMPPBUS_COMPLETE"])
+        return complete(program, os.environ["_XMPPBUS_COMPLETE"])
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         result = program.main(given, "xmppbus", standalone_mode=False, terminal_width=help_width(terminal_width()))

@@ -32,7 +32,8 @@ _SASL_FAILURE = "{urn:ietf:params:xml:ns:xmpp-sasl}failure"
 
 
 class Address(NamedTuple):
-    """Whom to connect to, and as whom. `jid` is a domain (component) or a bare JID (account)."""
+    """Whom to connect to, and as whom. `jid` is a domain (component) or a bare JID (account). Without a host the DNS
+    records of its domain say where (RFC 6120 §3.2, XEP-0368)."""
 
     jid: str
     secret: str
@@ -75,6 +76,8 @@ class _Wire(XMLStream):
     take: Take
     ended: asyncio.Future[Ended]
     received: int
+    failure: Ended | None = None  # of the last place that was tried, where DNS names several
+    has_places = False
 
     def watch(self, take: Take) -> None:
         """Look at every stanza before slixmpp does; `take` says whether it has dealt with it."""
@@ -85,6 +88,7 @@ class _Wire(XMLStream):
         self.add_event_handler("connection_failed", self._failed)
         self.add_event_handler("ssl_invalid_chain", self._untrusted)
         self.add_event_handler("disconnected", self._disconnected)
+        self.add_event_handler("reconnect_delay", self._tried_all)
 
     def end(self, condition: str, text: str) -> None:
         """Note why; the first reason is the one that counts."""
@@ -126,7 +130,13 @@ class _Wire(XMLStream):
             self.end("not-authorized", error)
 
     def _failed(self, reason: object) -> None:
-        self.end("tls" if isinstance(reason, ssl.SSLError) else "unreachable", str(reason))
+        self.failure = Ended("tls" if isinstance(reason, ssl.SSLError) else "unreachable", str(reason))
+        if not self.has_places:
+            self._tried_all(None)
+
+    def _tried_all(self, _: object) -> None:
+        if self.failure is not None:
+            self.end(self.failure.condition, self.failure.text)
 
     def _untrusted(self, reason: object) -> None:
         self.end("tls", str(reason))
@@ -174,7 +184,8 @@ class Connection:
 
     async def open(self) -> None:
         """Return when the session is established. Raises `Ended` when it is not within the deadline."""
-        self._stream.connect(self.address.host, self.address.port)
+        self._stream.has_places = not self.address.host
+        self._stream.connect(self.address.host or None, self.address.port if self.address.host else None)
         started = asyncio.ensure_future(self._started.wait())
         try:
             await asyncio.wait(
@@ -230,8 +241,8 @@ def _client(address: Address) -> _ClientStream:
     stream = _ClientStream(f"{address.jid}/{address.resource}", address.secret, ssl_context=context)
     stream.enable_plaintext = False
     # TLS from the first byte has a port of its own (XEP-0368 §2); slixmpp would try it everywhere, and fail first.
-    stream.enable_direct_tls = address.port == DIRECT_TLS_PORT
-    stream.enable_starttls = not stream.enable_direct_tls
+    stream.enable_direct_tls = not address.host or address.port == DIRECT_TLS_PORT
+    stream.enable_starttls = not address.host or not stream.enable_direct_tls
     return stream
 
 

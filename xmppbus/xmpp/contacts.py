@@ -85,6 +85,10 @@ class Contacts:
         """How many there are."""
         return len(self._known)
 
+    def listed(self) -> list[tuple[str, Contact]]:
+        """All of them, by JID."""
+        return sorted(self._known.items())
+
     @property
     def is_client(self) -> bool:
         """Whether the server has the roster, and tells everybody itself."""
@@ -279,6 +283,23 @@ class Contacts:
             self._set(jid, after)
         await self._line.room()
         self._answer(jid, kind, before, after)
+
+    def invite(self, jid: str) -> None:
+        """Ask somebody to let us see its presence. Raises `NoAnswer` without a session."""
+        self._presence("subscribe", jid)
+        self._asked.add(jid)
+
+    async def dismiss(self, jid: str) -> bool:
+        """End it both ways; whether it was a contact. Raises `NoAnswer` without a session."""
+        was = self._known.get(jid, NOBODY) != NOBODY
+        if was:
+            await self._persons.alter(jid, sees_us=False, shows_us=False)
+            self._set(jid, NOBODY)
+        self._asked.discard(jid)
+        for kind in ("unsubscribe", "unsubscribed"):
+            self._presence(kind, jid)
+        self._show(jid, gone=True)
+        return was
 
     def _decide(self, jid: str, kind: str, before: Contact) -> Contact:
         if kind == "subscribe":

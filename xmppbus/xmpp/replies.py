@@ -25,6 +25,7 @@ class ErrorReply(NamedTuple):
     name: str
     specific: str
     text: str
+    feature: str = ""  # which one is not supported (XEP-0060 §6.1.3 and others)
 
     @property
     def condition(self) -> Condition:
@@ -70,12 +71,12 @@ def stream_error_of(error: Element) -> ErrorReply:
 
 
 def _conditions(error: Element, namespace: str) -> ErrorReply:
-    name, specific, text = "undefined-condition", "", ""
+    name, specific, text, feature = "undefined-condition", "", "", ""
     for child in error:
         if child.tag == f"{{{namespace}}}text":
             text = (child.text or "").strip()
         elif child.tag.startswith(f"{{{namespace}}}"):
             name = local_name(child)
         else:
-            specific = local_name(child)
-    return ErrorReply(name, specific, text)
+            specific, feature = local_name(child), child.get("feature", "")
+    return ErrorReply(name, specific, text, feature)

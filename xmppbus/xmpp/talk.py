@@ -89,7 +89,7 @@ class Talk:
         # The contacts have a better one; in client mode the server answers the first one with who is there, only once.
         stream.presence = b""
         self._fence = Fence(self._ping, lambda: stream.session)
-        self._contacts = Contacts(persons, self._line())
+        self.contacts = Contacts(persons, self._line())
         self._answering: set[asyncio.Task[None]] = set()
 
     def _line(self) -> Line:
@@ -108,7 +108,7 @@ class Talk:
         )
 
     async def __aenter__(self) -> Self:
-        self._contacts.open()
+        self.contacts.open()
         hooks = self._stream.hooks
         hooks.messages.append(self._heard)
         hooks.errors.append(self._heard)
@@ -132,7 +132,7 @@ class Talk:
         hooks.messages.remove(self._heard)
         for task in self._answering:
             task.cancel()
-        await self._contacts.close()
+        await self.contacts.close()
         await self._fence.close()
 
     def _may(self, jid: str) -> bool:
@@ -151,7 +151,7 @@ class Talk:
     @property
     def on_presence(self) -> list[Callable[[str, Presence], None]]:
         """Called with a bare JID that shows us its presence, and how it is now, whenever that changes."""
-        return self._contacts.on_presence
+        return self.contacts.on_presence
 
     def full(self, resource: str = MAIN) -> str:
         """Our full JID with that resource, to send from; empty in client mode, whose server fills in the only one."""
@@ -216,31 +216,31 @@ class Talk:
     def said(self, text: str, show: str = "") -> None:
         """The status text from now on, and `away`, `xa`, `dnd` or `chat`; it goes out to everybody who sees us, at
         most once in `limits.STATUS_SECONDS`."""
-        self._contacts.said(text, show)
+        self.contacts.said(text, show)
 
     def take(self, options: BotOptions) -> None:
         """Be called and look like these options say from now on; contacts are told."""
         self.profile.show(options.title, load_avatar(options.avatar_file))
-        self._contacts.changed()
+        self.contacts.changed()
 
     def presence_of(self, jid: str) -> Presence:
         """How a bare JID is; `unknown` where it does not let us see it, or was not heard of yet."""
-        return self._contacts.presence_of(jid)
+        return self.contacts.presence_of(jid)
 
     def shows_corrections(self, jid: str) -> bool:
         """Whether a correction (XEP-0308) is shown by every client that a bare JID is seen with."""
-        return self._contacts.presences.shows_corrections(jid)
+        return self.contacts.presences.shows_corrections(jid)
 
     def shows_tables(self, full: str) -> bool:
         """Whether the client of a full JID shows a form with a table (XEP-0004 §3.4)."""
-        return self._contacts.presences.shows_tables(full)
+        return self.contacts.presences.shows_tables(full)
 
     def status(self) -> dict[str, Any]:
         """What `xmppbus status` shows."""
         return {
             "jid": self.jid,
-            "contacts": self._contacts.count,
-            "online": self._contacts.presences.online,
+            "contacts": self.contacts.count,
+            "online": self.contacts.presences.online,
             "unacknowledged_bytes": self._fence.unacknowledged,
             "answering": len(self._answering),
             "ignored": self.ignored,
@@ -250,7 +250,7 @@ class Talk:
     # --- in ---------------------------------------------------------------------------------------------------------
 
     def _begun(self, _: int) -> None:
-        self._contacts.begin()
+        self.contacts.begin()
 
     def _is_for_us(self, stanza: Element) -> bool:
         """All resources of ours are; and in client mode whatever the server gives us."""
@@ -308,7 +308,7 @@ class Talk:
 
     def _seen(self, stanza: Element) -> None:
         if self._is_for_us(stanza) and not self._is_ours(stanza):
-            self._contacts.take(stanza)
+            self.contacts.take(stanza)
 
     def _requested(self, request: Element) -> bool:
         asker = request.get("from", "").partition("/")[0]
@@ -338,7 +338,7 @@ class Talk:
         query = request.find(f"{{{ROSTER}}}query")
         if query is None or request.get("type") != "set":
             return False
-        self._contacts.take_roster(query)
+        self.contacts.take_roster(query)
         self._write(result(request, "", ""))
         return True
 
