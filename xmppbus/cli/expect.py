@@ -33,6 +33,16 @@ class Expecting(click.Group):
             args = ["add", *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """As click says."""
+        from xmppbus.cli.completing import Completed
+
+        add = self.commands["add"]
+        types = [each for each in add.params if each.name == "type_" and isinstance(each.type, Completed)]
+        return super().shell_complete(ctx, incomplete) + [
+            found for each in types for found in each.shell_complete(ctx, incomplete)
+        ]
+
 
 @click.group(cls=Expecting)
 def expect() -> None:

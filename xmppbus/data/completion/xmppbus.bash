@@ -1,0 +1,2 @@
+# Loaded by bash-completion at the first TAB behind `xmppbus`.
+eval "$(xmppbus completion bash)"
