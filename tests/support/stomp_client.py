@@ -1,10 +1,11 @@
-"""A STOMP client of our own that says exactly what a test tells it to, byte for byte; nothing of the product is in it."""
+"""A STOMP client that says exactly what a test tells it to, byte for byte; nothing of the product is in it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -42,12 +43,15 @@ def _unescape(text: str) -> str:
 class StompClient:
     """One connection. Enter it to be connected; `connect` says CONNECT."""
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1", source: str = "", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, port: int, *, host: str = "127.0.0.1", source: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._port = port
         self._host = host
         self._source = source
         self._tls = tls
         self._receipts = 0
+        self._messages: deque[Got] = deque()  # that came before a receipt
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
 
@@ -79,9 +83,10 @@ class StompClient:
         """A frame with a receipt, and that RECEIPT, or the ERROR."""
         self._receipts += 1
         self.say(command, headers, body, receipt=f"r{self._receipts}", **more)
-        got = await self.get()
+        got = await self._read()
         while got.command == "MESSAGE":
-            got = await self.get()
+            self._messages.append(got)
+            got = await self._read()
         return got
 
     async def done(self, command: str, headers: Mapping[str, Any] | None = None, body: bytes = b"", **more: Any) -> Got:
@@ -108,6 +113,9 @@ class StompClient:
 
     async def get(self, timeout: float = TIMEOUT) -> Got:
         """The next frame; heart-beats are passed over. Raises EOFError at the end."""
+        return self._messages.popleft() if self._messages else await self._read(timeout)
+
+    async def _read(self, timeout: float = TIMEOUT) -> Got:
         async with asyncio.timeout(timeout):
             line = await self._line()
             while not line:

@@ -107,25 +107,14 @@ class StompInput:
         finally:
             self._state = "closed"
             server.close()
-            await self._leave()
+            await self._connections.close()
             topics.cancel()
             await asyncio.wait([topics])
-            self._connections.close()
 
     def _connection(self) -> Connection:
         self._opened += 1
         number = self._opened
         return Connection(self._connections, lambda wire: Session(self, wire, number))
-
-    async def _leave(self) -> None:
-        """What is being answered may be finished, for a while."""
-        waiting = [task for task in [each.leave() for each in list(self._connections.open)] if task]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=limits.ANSWER_GRACE_SECONDS)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
 
     @property
     def address(self) -> str:

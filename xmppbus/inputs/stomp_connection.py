@@ -30,11 +30,13 @@ class Connections:
     """All that are open."""
 
     def __init__(self) -> None:
-        self.open: dict[Connection, None] = {}  # in the order in which they came
+        self.open: dict[Connection, None] = {}  # those that count, in the order in which they came
+        self.every: set[Connection] = set()  # also those that were told to go, and have not gone yet
         self.refused = 0  # turned away, or put out for another
         self.late = 0  # ended by a deadline
         self.held = 0  # bytes of unfinished frames
         self._by_address: Counter[str] = Counter()
+        self._nobody = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         # The journal, the other listeners and the stream need descriptors, too.
@@ -42,6 +44,7 @@ class Connections:
 
     def add(self, connection: Connection) -> bool:
         """Count it in; false when there are too many, and all of them have something to do."""
+        self.every.add(connection)
         of_one = self._by_address[connection.address] >= limits.STOMP_CONNECTIONS_PER_ADDRESS
         if (of_one or len(self.open) >= self._most) and not self._put_out(connection.address if of_one else ""):
             self.refused += 1
@@ -52,6 +55,13 @@ class Connections:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         return True
 
+    def lost(self, connection: Connection) -> None:
+        """It is no more."""
+        self.remove(connection)
+        self.every.discard(connection)
+        if not self.every:
+            self._nobody.set()
+
     def remove(self, connection: Connection) -> None:
         """Count it out."""
         if connection in self.open:
@@ -60,8 +70,21 @@ class Connections:
             if not self._by_address[connection.address]:
                 del self._by_address[connection.address]
 
-    def close(self) -> None:
-        """Sweep no more."""
+    async def close(self) -> None:
+        """What is being answered may be finished, for a while; then they are gone."""
+        waiting = [task for task in [each.leave() for each in self.every] if task]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=limits.ANSWER_GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        for connection in self.every:
+            connection.abort()
+        if self.every:
+            self._nobody.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nobody.wait(), limits.STOMP_GOODBYE_SECONDS)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -158,7 +181,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """As asyncio says."""
         self._open = False
-        self._connections.remove(self)
+        self._connections.lost(self)
         self._gone()
 
     def pause_writing(self) -> None:
@@ -336,8 +359,16 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> asyncio.Task[None] | None:
         """The house is being left: the task that may still finish what it has in hand."""
+        self._lingers = False
         self.fail(_CLOSING)
+        if self._stuck:
+            self._transport.abort()
         return self.task
+
+    def abort(self) -> None:
+        """At once; one that has been closed already sends the rest first, if the kernel takes it."""
+        if not self._transport.is_closing() or self._stuck:
+            self._transport.abort()
 
     def _leave(self, refusal: Refused) -> None:
         self._ended = True

@@ -87,9 +87,7 @@ def event_of(frame: Frame) -> dict[str, Any]:
         raise Refused(Code.INVALID, "differs from the destination, which says it", field="type")
     if fields.get("queue") not in (None, destination.name if destination.kind == "queue" else None):
         raise Refused(Code.INVALID, "is not a header: send to /queue/NAME", field="queue")
-    if destination.kind == "queue":
-        fields["queue"] = destination.name
-    return fields
+    return {"queue": destination.name, **fields} if destination.kind == "queue" else fields
 
 
 def _headers(frame: Frame) -> dict[str, Any]:
