@@ -16,9 +16,11 @@ from jsonschema_rs import validator_for
 from tests.support.event_stream import LINES, EventStream
 from tests.support.http_client import HttpAnswer, ask, ask_json
 from tests.support.http_door import Door, open_door
+from tests.support.webhooks import presets, recorded
 from xmppbus import limits
 from xmppbus.errors import ANSWERS, Code
 from xmppbus.fields import FIELDS, SEVERITIES, STATUSES
+from xmppbus.inputs.webhook import Sent
 from xmppbus.web.tokens import add_token
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +119,44 @@ async def test_what_each_route_answers_is_described(door: Door) -> None:
     hold("POST", "/v1/events", await ask_json(door.url, "/v1/events", event))
 
 
+async def test_what_webhooks_answer_is_described(door: Door) -> None:
+    """One event, many, none, those that are known, what is not understood, and the words of others."""
+    plain, behind = "/v1/webhooks/{preset}", "/v1/webhooks/{preset}/{rest}"
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    topics, body = b'[{"type": "user.a"}, {"type": "a b"}]', recorded("alertmanager/firing").body
+    for path, preset, sent, status in (
+        (plain, "github", recorded("github/push"), 202),
+        (plain, "github", recorded("github/push"), 200),
+        (plain, "github", recorded("github/star-created"), 409),
+        (plain, "alertmanager", Sent(body), 202),
+        (plain, "alertmanager", Sent(body), 200),
+        (plain, "alertmanager", Sent(b'{"alerts": []}'), 200),
+        (plain, "alertmanager", Sent(b"{}"), 400),
+        (plain, "cloudevents", Sent(topics, batch), 202),
+        (plain, "cloudevents", Sent(b'[{"type": "a b"}, {}]', batch), 400),
+        (plain, "nobody", Sent(b"{}"), 404),
+        (plain, "slack", recorded("slack/text"), 200),
+        (plain, "ntfy", recorded("ntfy/json"), 200),
+        (behind, "ntfy/backups", Sent(b"done", {"tags": "a,b", "priority": "5", "click": "https://example.org"}), 200),
+        (behind, "gotify/message", recorded("gotify/json"), 200),
+        (behind, "gotify/else", recorded("gotify/json"), 400),
+        (behind, "github/second", recorded("github/push"), 404),
+        (plain, "slack", Sent(b"x", {"content-encoding": "gzip"}), 415),
+    ):
+        for method in ("POST",) if status != 200 else ("POST", "PUT"):
+            answer = await ask(door.url, method, f"/v1/webhooks/{preset}", sent.body, sent.headers)
+            assert answer.status == status, (preset, answer)
+            hold(method, path, answer)
+
+
+def test_every_preset_is_an_example() -> None:
+    """Of the description."""
+    (parameter,) = [
+        each for each in DESCRIPTION["paths"]["/v1/webhooks/{preset}"]["post"]["parameters"] if each["name"] == "preset"
+    ]
+    assert set(parameter["examples"]) == set(presets())
+
+
 async def test_what_incidents_answer_is_described(tmp_path: Path) -> None:
     """Open ones, acknowledged ones, none, and a bus that keeps none."""
     event = {"type": "user.signup", "key": "db1:/a b", "status": "firing"}
@@ -200,7 +240,8 @@ async def test_what_streams_and_sessions_answer_is_described(tmp_path: Path) -> 
 
 def filled(path: str) -> str:
     """A path with something in the place of its variable."""
-    return path.replace("{event}", "user.a").replace("{key}", "db1")
+    path = path.replace("{event}", "user.a").replace("{key}", "db1")
+    return path.replace("{preset}/{rest}", "ntfy/backups").replace("{preset}", "slack")
 
 
 @pytest.mark.parametrize("scope", ["", "publish:other", "read:other"])

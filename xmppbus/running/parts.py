@@ -219,7 +219,11 @@ def _wanted_outputs(house: House, config: Config) -> set[str]:
 
 
 def _wanted_inputs(house: House, config: Config) -> set[str]:
-    built_in = {"expect", "unix", "spool"} | ({"events"} if house.web else set()) | ({"bot"} if house.talk else set())
+    built_in = (
+        {"expect", "unix", "spool"}
+        | ({"events", "webhooks"} if house.web else set())
+        | ({"bot"} if house.talk else set())
+    )
     return built_in | {*config.options.inputs}
 
 

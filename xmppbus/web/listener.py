@@ -38,6 +38,9 @@ log = logging.getLogger("xmppbus.web")
 Handler = Callable[[Request], Awaitable[Answer | Streamed | web.StreamResponse]]
 Health = Callable[[], Awaitable[str]]
 
+REST = "/{rest}"
+"""What stands behind the variable of a route that takes another segment, whatever it is."""
+
 _CHALLENGE = b'WWW-Authenticate: Bearer realm="xmppbus"\r\n'
 
 
@@ -106,7 +109,7 @@ class Web:
 
     def route(self, method: str, path: str, handler: Handler, scope: str = "") -> None:
         """Serve a method on a path, before the listener opens. Its last segment, or the one before, may be a
-        `{variable}`, which takes any text; a slash in it is sent as %2F.
+        `{variable}`, which takes any text; a slash in it is sent as %2F. The last may be `{rest}`, behind another.
 
         `scope` is the action that a request's token needs (`publish`, `read` or `metrics`); empty lets everybody in.
         """
@@ -273,16 +276,19 @@ class Web:
         methods = self.table.paths.get(path)
         if methods:
             return methods
+        rest = ""
         parent, slash, variable = path.rpartition("/")
         methods = self.table.around.get((parent + slash, ""))
         if not methods:
             behind = slash + variable
             parent, slash, variable = parent.rpartition("/")
             methods = self.table.around.get((parent + slash, behind))
+            if not methods:
+                methods, rest = self.table.around.get((parent + slash, REST)), behind[1:]
         if not methods or not variable:
             raise Refused(Code.NOT_FOUND, "nothing is served on this path; see docs/reference/http.md")
         try:
-            request.variable = unquote(variable, errors="strict")
+            request.variable, request.rest = unquote(variable, errors="strict"), unquote(rest, errors="strict")
         except UnicodeDecodeError:
             raise Refused(Code.USAGE, "the path is not UTF-8") from None
         return methods

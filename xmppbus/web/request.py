@@ -18,6 +18,7 @@ class Request(web.BaseRequest):
     """An HTTP request. `variable` is the segment of its path for which the route has one, decoded."""
 
     variable: str = ""
+    rest: str = ""  # the segment behind it, for a route with `/{rest}` at its end, decoded
     query_text: str = ""  # as it was sent, still encoded
     token: Token | None = None  # whose it is; None on a listener that needs none
 
