@@ -12,12 +12,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xmppbus.cli.working.handling import Again, work
 from xmppbus.errors import BusError, ConfigInvalid, Exit, JournalHeld, PluginInvalid, Refused
 from xmppbus.event import Event
 from xmppbus.house import House
 from xmppbus.journal import DELIVERED, UNSENT, Delivery, Outcome, Verdict
 from xmppbus.plugins import Registry
 from xmppbus.route import Match
+from xmppbus.xmpp.services.account import Account
+from xmppbus.xmpp.services.nodes import Service
+
+__all__ = ["Account", "Again", "Bot", "Service", "work"]
 
 log = logging.getLogger("xmppbus.script")
 
