@@ -813,7 +813,7 @@ SMTP_SECONDS = 60.0
 SMTP_COMMANDS = 2_000
 SMTP_BUFFER_BYTES = 64 * MIB
 SMTP_READERS = 2
-"""Connections; when there is one more, whoever has not finished a command for longest, and for so long, has to go. How
+"""Connections. When there is one more, whoever has not finished a command for longest, and for so long, has to go. How
 long one command (or one mail) may take; commands of a connection; bytes of all unfinished mails; mails that are read at
 the same time, each in a thread."""
 
@@ -851,6 +851,29 @@ JOB_NAME_CHARACTERS = 100
 JOB_OUTCOMES = 2_000
 """How much of its output is passed on at once (more than a pipe holds); what of a program's name is in its type; jobs
 whose last outcome is remembered."""
+
+# --- D-Bus ------------------------------------------------------------------------------------------------------------
+
+DBUS_RULES = 100
+DBUS_WAITING = 2_000
+DBUS_WAITING_BYTES = 8 * MIB
+"""Match rules of one input, each of which the bus compares with every signal; signals that wait to be accepted, and
+their bytes: a bus does not wait for us, so what is more is dropped, counted and said."""
+
+DBUS_VALUES = 2_000
+"""Values within the arguments of one signal or call, those in dictionaries and arrays counted."""
+
+DBUS_CALLS = 64
+DBUS_CALL_SECONDS = 10.0
+"""Calls of Publish that are answered at once, and what is more is refused; how long somebody else may take to answer
+ours, and the bus to let us in."""
+
+DBUS_FIRST_SECONDS = 0.5
+DBUS_MOST_SECONDS = 30.0
+"""When a bus that went away is looked for again, later each time."""
+
+DBUS_UNITS = 5_000
+"""Units of systemd that have failed and are remembered: a machine has a few hundred units."""
 
 # --- log files that are followed --------------------------------------------------------------------------------------
 
