@@ -58,7 +58,7 @@ def list_(json: bool) -> Work:
         elif found:
             await desk.out("\n".join(rows(desk, [_row(each) for each in found])))
         else:
-            await desk.err(f"{line(visit.asker.jid)} has no contacts; `xmppbus roster add JID`")
+            await desk.err(f"{line(_own(visit))} has no contacts; `xmppbus roster add JID`")
         return Exit.OK
 
     return work
@@ -86,6 +86,11 @@ async def _people(visit: Visit) -> Sequence[Person]:
 
 def _ask(visit: Visit, kind: str, inner: str) -> Awaitable[Element]:
     return visit.asker.ask(kind, visit.asker.jid, inner)
+
+
+def _own(visit: Visit) -> str:
+    talk = visit.house.talk if visit.house is not None else None
+    return talk.jid if talk is not None else visit.asker.jid
 
 
 def _contacts(visit: Visit) -> Contacts:
@@ -147,7 +152,7 @@ def remove(jid: str, yes: bool) -> Work:
         from xmppbus.xmpp.services.asking import address
 
         who = address(jid).partition("/")[0]
-        if not await sure(visit.desk, f"remove {line(who)} from the contacts of {line(visit.asker.jid)}", yes=yes):
+        if not await sure(visit.desk, f"remove {line(who)} from the contacts of {line(_own(visit))}", yes=yes):
             return Exit.EMPTY
         if visit.asker.is_component:
             if not await _contacts(visit).dismiss(who):
