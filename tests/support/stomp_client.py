@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -74,6 +75,11 @@ class StompClient:
     def raw(self, data: bytes) -> None:
         """Bytes."""
         self.writer.write(data)
+
+    def read_no_more(self) -> None:
+        """And let the kernel keep little."""
+        self.writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport has it
 
     def say(self, command: str, headers: Mapping[str, Any] | None = None, body: bytes = b"", **more: Any) -> None:
         """A frame; `more` are headers whose names are Python's, too."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import Any
 
 import pytest
 
@@ -252,7 +251,7 @@ async def test_a_body_may_be_json_or_the_whole_event(bus: StompHouse) -> None:
         whole["id"] = "another"
         content = {"content-type": "application/cloudevents+json"}
         await client.send("/topic/a", json.dumps(whole).encode(), **content)
-        assert (await client.message())["id"] == "another"
+        assert (await client.message())["ce-id"] == "another"
 
 
 async def test_no_event_can_forge_a_header_of_stomp(bus: StompHouse) -> None:

@@ -96,6 +96,11 @@ def test_what_is_no_frame_is_said(data: bytes, said: str) -> None:
     assert said in str(wrong(data))
 
 
+def test_the_length_of_a_body_that_there_is_none_of_means_nothing() -> None:
+    """PHP's extension sends back with an ACK all that came with the MESSAGE."""
+    assert [each.command for each in parse(b"ACK\ncontent-length:17\n\n\0BEGIN\n\n\0")] == ["ACK", "BEGIN"]
+
+
 def test_a_bad_frame_says_whose_receipt_it_was() -> None:
     """As far as it was read."""
     assert wrong(b"SEND\nreceipt:77\ncontent-length:99999999\n\n").receipt == "77"

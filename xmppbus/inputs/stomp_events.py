@@ -125,9 +125,10 @@ def message_headers(event: Event, content_type: str) -> dict[str, str]:
     found = {"content-type": content_type}
     for name, value in event.fields.items():
         if name not in _HIDDEN:
-            found[name] = value if isinstance(value, str) else _encode(value).decode()
+            # A client may send all headers back with its ACK, and there `id` is what it is about.
+            found["ce-id" if name == "id" else name] = value if isinstance(value, str) else _encode(value).decode()
     for name, value in _user_headers(event.get(USER_HEADERS)).items():
-        if name not in _HIDDEN:
+        if name.lower() not in _HIDDEN and name != "id":
             found.setdefault(name, value)
     return found
 

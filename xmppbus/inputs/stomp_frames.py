@@ -166,8 +166,8 @@ class Parser:
 
     def _content_length(self, frame: Frame) -> int | None:
         given = frame.headers.get("content-length")
-        if given is None:
-            return None
+        if given is None or frame.command not in WITH_BODY:
+            return None  # a client may send back with an ACK what came with the MESSAGE
         if not _CONTENT_LENGTH.fullmatch(given) or int(given) > self._most_body:
             raise self._bad(f"content-length is {given[:20]!r}; a body has at most {self._most_body} bytes")
         return int(given)

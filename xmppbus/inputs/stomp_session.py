@@ -256,16 +256,25 @@ class Session:
         found = self._subscription_of(frame)
         if frame.command == "NACK" and self.version == "1.0":
             raise Refused(Code.USAGE, "STOMP 1.0 has no NACK; CONNECT with accept-version:1.2")
-        covered = found.covered(_ack_id(frame))
+        covered = found.covered(self._ack_id(frame))
         if covered is None:
-            raise _not_out(frame)
+            raise self._not_out(frame)
         return [found.settle(each, frame) for each in covered]
 
     def _subscription_of(self, frame: Frame) -> Subscription:
-        found = self._by_number.get(_ack_id(frame).partition("-")[0])
+        found = self._by_number.get(self._ack_id(frame).partition("-")[0])
         if found is None:
-            raise _not_out(frame)
+            raise self._not_out(frame)
         return found
+
+    def _ack_id(self, frame: Frame) -> str:
+        """1.2 names what it is about by `id`, versions before it by `message-id`; here they are the same."""
+        names = ("id", "message-id") if self.version == "1.2" else ("message-id", "id")
+        return frame.get(names[0]) or frame.get(names[1])
+
+    def _not_out(self, frame: Frame) -> Refused:
+        message = f"{self._ack_id(frame)[:64]!r} is not out: it was acknowledged already, or comes from another "
+        return Refused(Code.NOT_FOUND, f"{message}connection, or its subscription has ack:auto", field="id")
 
     async def _subscribe(self, frame: Frame) -> None:
         wanted = wanted_of(frame, self.version)
@@ -326,8 +335,8 @@ class Session:
             found.size += len(frame.body) + sum(len(name) + len(value) for name, value in frame.headers.items())
             found.sends.append((Frame(frame.command, frame.headers), fields))
         else:
-            if _ack_id(frame) not in self._subscription_of(frame).out:
-                raise _not_out(frame)
+            if self._ack_id(frame) not in self._subscription_of(frame).out:
+                raise self._not_out(frame)
             found.settles.append(frame)
         if len(found.sends) + len(found.settles) > limits.BATCH_EVENTS or found.size > limits.STOMP_TRANSACTION_BYTES:
             most = f"{limits.BATCH_EVENTS} frames, or {limits.STOMP_TRANSACTION_BYTES} bytes of them"
@@ -367,16 +376,6 @@ class Session:
         body = f"{refusal}\n\nThis is the answer to your{about or ' connection'}{where}, and ends the connection, as "
         body += "STOMP has it. What has had its RECEIPT is kept. docs/reference/stomp.md has more.\n"
         return encode("ERROR", headers, body.encode(errors="replace"), self.version)
-
-
-def _ack_id(frame: Frame) -> str:
-    """1.2 names what it is about by `id`, versions before it by `message-id`; here they are the same."""
-    return frame.get("id") or frame.get("message-id")
-
-
-def _not_out(frame: Frame) -> Refused:
-    message = f"{_ack_id(frame)[:64]!r} is not out: it was acknowledged already, or comes from another connection, or "
-    return Refused(Code.NOT_FOUND, f"{message}its subscription has ack:auto", field="id")
 
 
 def _agreed(given: str) -> tuple[HeartBeats, str]:
