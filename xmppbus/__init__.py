@@ -3,9 +3,10 @@
 TYPE_CHECKING = False  # `typing` itself is too dear: every `xmppbus publish` imports this package
 
 if TYPE_CHECKING:
+    from xmppbus.cli.jobs.scripting import CommandFailed, command, job, publish
     from xmppbus.script import Bot
 
-__all__ = ["Bot"]
+__all__ = ["Bot", "CommandFailed", "command", "job", "publish"]
 
 
 def __getattr__(name: str) -> object:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> object:
         from xmppbus.script import Bot
 
         return Bot
+    if name in __all__:
+        from xmppbus.cli.jobs import scripting
+
+        return getattr(scripting, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -105,10 +105,10 @@ def _usage(context: click.Context) -> Iterator[str]:
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     for each in command.params:
         record = each.get_help_record(context)
-        if record and record[1]:
+        if record and (record[1] or isinstance(each, click.Option)):
             yield ".TP"
             yield bold(record[0])
-            yield marked(" ".join(record[1].split()))
+            yield marked(" ".join(record[1].split())) or "\\&"
 
 
 def _example(command: click.Command, *, heading: bool) -> Iterator[str]:
