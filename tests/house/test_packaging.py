@@ -24,7 +24,12 @@ ROOT = Path(__file__).parents[2]
 HOWTO = (ROOT / "docs/howto/packaging.md").read_text()
 PYTHONS = ("3.11", "3.12", "3.13")
 MOMENT = "1700000000"
-EXTRAS = {"omemo", "plots", "watch", "test"}
+EXTRAS = {"omemo", "plots", "watch", "amqp", "dbus", "follow", "redis", "smtp", "webhooks", "test"}
+COMPLETION = {
+    "bash-completion/completions/xmppbus",
+    "zsh/site-functions/_xmppbus",
+    "fish/vendor_completions.d/xmppbus.fish",
+}
 DATA_SUFFIXES = {".sql", ".html", ".js", ".css", ".svg", ".png", ".pot", ".service", ".socket", ".sysusers", ".typed"}
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="what belongs into a package is what git knows")
 
@@ -123,7 +128,11 @@ def test_the_wheel_has_everything_of_the_program_and_nothing_else(built: Built) 
     code = {*tracked("xmppbus"), *(name.replace("plugins/", "xmppbus_plugins/", 1) for name in tracked("plugins"))}
     info = f"{built.wheel.name.split('-py3')[0]}.dist-info"
     about = {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
-    assert names == code | about | {f"{info.removesuffix('dist-info')}data/scripts/xmppbus"}
+    data = f"{info.removesuffix('dist-info')}data"
+    man = {f"{data}/data/share/man/{name.removeprefix('docs/man/')}" for name in tracked("docs") if "/man/" in name}
+    assert len(man) > 30
+    completion = {f"{data}/data/share/{name}" for name in COMPLETION}
+    assert names == code | about | man | completion | {f"{data}/scripts/xmppbus"}
     assert {PurePosixPath(name).suffix for name in code} >= DATA_SUFFIXES
     assert all(not name.startswith("/") and ".." not in name for name in names)
 
@@ -243,6 +252,7 @@ def test_a_distribution_s_own_steps_put_everything_where_the_page_says(built: Bu
     unit = (package / "usr/lib/systemd/system/xmppbus.service").read_text()
     assert re.findall(r"^Exec\w+=(\S+)", unit, re.MULTILINE) == ["/usr/bin/xmppbus"] * 2
     assert "complete" in (package / "usr/share/bash-completion/completions/xmppbus").read_text()
+    assert {f"usr/share/{name}" for name in (*COMPLETION, "man/man1/xmppbus.1", "man/man5/xmppbus.yaml.5")} <= installed
     assert str(tmp_path) not in unit, "nothing of where it was built"
 
 
