@@ -70,6 +70,8 @@ def _shown(visit: Visit, to: str, node: str, info: Info, items: Items) -> Iterat
     yield desk.style(_about(to, node), "bold")
     yield from (f"  {identity_words(each)}" for each in info.identities)
     for form in info.forms:
+        if not form_rows(form):
+            continue
         yield from ("", desk.style(line(form.form_type) or "information", "bold"))
         yield from rows(desk, form_rows(form), indent="  ")
     if info.features:

@@ -75,8 +75,8 @@ def _short(form: Form) -> list[tuple[str, str]]:
 def _long(desk: Desk, form: Form) -> Iterator[str]:
     for var, each in form.settable.items():
         yield f"{desk.style(_name(var), 'bold')}  {_joined(each.values)}".rstrip()
-        if each.label or each.description:
-            yield desk.style(f"    {line(each.label)}  {line(each.description)}".rstrip(), "dim")
+        for words in filter(None, (line(each.label), line(each.description))):
+            yield from (desk.style(text, "dim") for text in rows(desk, [("", words)], indent="  "))
         if each.options:
             yield desk.style("    one of: " if each.type == "list-single" else "    some of: ", "dim") + ", ".join(
                 line(option.value) for option in each.options
@@ -189,7 +189,5 @@ async def _say_whose(visit: Visit, service: str, node: str, changes: Mapping[str
     of_config = fields_of(profile_of(house.options.nodes, node.removeprefix(prefix)))
     names = [_name(each) for each in changes if each in of_config]
     if names:
-        words = (
-            f"if the bus publishes to {line(node)}, its config says {', '.join(names)}, and will again: see `nodes:`"
-        )
+        words = f"the bus keeps its nodes as the config's `nodes:` says, and may put back {', '.join(names)}"
         await visit.desk.err(words)

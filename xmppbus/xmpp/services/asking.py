@@ -79,7 +79,7 @@ _WORDS: dict[str, tuple[Code, str]] = {
     "forbidden": (Code.FORBIDDEN, "{own} may not do this; its owner may (--as), or lets you: `node affiliations set`"),
     "gone": (Code.NOT_FOUND, "it was moved, or is gone for good"),
     "internal-server-error": (Code.FAILED, "the service failed; its log says why"),
-    "item-not-found": (Code.NOT_FOUND, "there is no such thing at {to}; `xmppbus disco {to}` lists what there is"),
+    "item-not-found": (Code.NOT_FOUND, "{to} has nothing of that name; `xmppbus disco {to}` lists what it has"),
     "jid-malformed": (Code.USAGE, "an address is no JID; mend it"),
     "not-acceptable": (Code.INVALID, "the service does not take these values; `node config get` shows what it takes"),
     "not-allowed": (Code.FORBIDDEN, "{to} does not let {own} do this; ask its operator"),
