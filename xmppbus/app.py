@@ -33,6 +33,7 @@ from xmppbus.outputs import chat_plane, escalation, pubsub
 from xmppbus.outputs.chat_plane import open_chat_plane
 from xmppbus.people.catalogue import speaking
 from xmppbus.plugins import Registry, load
+from xmppbus.queues import Queues
 from xmppbus.running.counting import CountedBus
 from xmppbus.running.metrics import open_metrics
 from xmppbus.running.parts import Parts
@@ -143,6 +144,7 @@ async def live(
         house.listening = given or {}
         await house.queues.open()
         stack.push_async_callback(house.queues.close)
+        await stack.enter_async_context(_running(group, _expire(house.queues)))
         if options.http:
             house.web = Web(options.http, house.health, house.listening.get("http"))
         if options.xmpp:
@@ -223,6 +225,12 @@ def _reloads_by_signal(group: asyncio.TaskGroup, house: House, stopping: asyncio
 async def _watch(journal: SqliteJournal) -> None:
     """The journal's failure is the house's: nothing could be promised any more."""
     await asyncio.shield(journal.failed)
+
+
+async def _expire(queues: Queues) -> None:
+    while True:
+        await asyncio.sleep(limits.PRUNE_SECONDS)
+        await queues.expire()
 
 
 async def _prune(journal: SqliteJournal) -> None:

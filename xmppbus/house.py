@@ -80,7 +80,8 @@ class House:
     queues: Queues = field(init=False)  # open once the journal is
 
     def __post_init__(self) -> None:
-        self.queues = Queues(self.journal, ticks=self.ticks)
+        returning = limits.QUEUE_RETURN_SECONDS
+        self.queues = Queues(self.journal, ticks=self.ticks, clock=self.clock, returning_seconds=returning)
         self.bus.queues = self.queues.taking
 
     @property

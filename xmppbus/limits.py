@@ -206,6 +206,10 @@ QUEUE_LEASE_LEAST_SECONDS = 1.0
 QUEUE_LEASE_MOST_SECONDS = 86_400.0
 """How long a worker that says nothing has an event, unless it says otherwise; it says something three times as often."""
 
+QUEUE_EXPIRE_LEAST_SECONDS = 60.0
+"""A queue that goes when nobody consumes it must outlive a restart of its worker; it is looked at as often as the
+journal is pruned."""
+
 QUEUE_LINE_BYTES = 64 * KIB
 """What a consumer says in one line: of one event, what became of it and why."""
 
@@ -784,10 +788,12 @@ faster, and a storm costs ten drawings a second."""
 # --- mail -----------------------------------------------------------------------------------------------------------
 
 MAIL_BYTES = 10 * MIB
+SENDMAIL_BYTES = 512 * KIB
 MAIL_CONTAINERS = 32
 MAIL_PARTS = 200
-"""One mail: a camera's picture fits, which is named and not kept. Parts that have parts, and all parts: the standard
-library's reader compares each line with every boundary that is open, and is called once more for each one."""
+"""One mail: a camera's picture fits, which is named and not kept. What is kept of one from a program on this machine,
+of which many may come at once: its beginning, which is more than an event has room for. Parts that have parts, and all
+parts: the standard library's reader compares each line with every boundary that is open, and calls itself for each."""
 
 MAIL_HEADERS = 200
 MAIL_HEADER_BYTES = 64 * KIB

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support.journals import OpenJournal, read_all, routed, take
+from tests.support.journals import MovingClock, OpenJournal, read_all, routed, take
 from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
@@ -174,7 +174,7 @@ async def test_nothing_is_lost_when_the_journal_is_opened_anew(open_journal: Ope
     async with open_journal() as journal:
         queues = Queues(journal, dice=no_dice)
         await queues.open()
-        assert queues.all() == {"all": ("user.#",)}
+        assert queues.all() == {"all": ("user.#", 0, 0)}
         async with queues.consumer("mails", prefetch=3) as consumer:
             found = [await took(consumer.take()) for _ in range(2)]
             assert [(each.event.id, each.attempt) for each in found] == [("1", 2), ("3", 1)]
@@ -239,6 +239,34 @@ async def test_a_queue_has_one_pattern(queues: Queues) -> None:
         await queues.declare("no name")
     with pytest.raises(Refused, match="1 to 1000 at once"):
         queues.consumer("jobs", prefetch=limits.QUEUE_PREFETCH + 1)
+
+
+async def test_a_queue_that_nobody_consumes_can_go_by_itself(open_journal: OpenJournal, clock: MovingClock) -> None:
+    """With what is in it, after the time that was said; one that is consumed stays, and so does every other."""
+    async with open_journal() as journal:
+        queues = Queues(journal, clock=clock)
+        await queues.open()
+        await queues.declare("scratch", "user.#", expire=3600)
+        await queues.declare("scratch")
+        await queues.declare("mails")
+        await send(journal, 1)
+        await journal.append([routed(2, Target("queue", "scratch"))])
+        clock.move(minutes=50)
+        async with queues.consumer("scratch", prefetch=1):
+            assert await queues.expire() == []
+        clock.move(minutes=50)
+        assert await queues.expire() == []
+        assert [each.expire_seconds for each in queues.status(await journal.places())] == [None, 3600]
+    clock.move(days=9)
+    async with open_journal() as journal:
+        queues = Queues(journal, clock=clock)
+        await queues.open()
+        assert queues.taking("user.signup")
+        assert await queues.expire() == [], "nobody could consume it while the daemon was away"
+        clock.move(minutes=2)
+        assert await queues.expire() == ["scratch"]
+        assert queues.taking("user.signup") == ()
+        assert [(each.name, each.waiting) for each in queues.status(await journal.places())] == [("mails", 1)]
 
 
 async def test_a_queue_that_is_consumed_stays(queues: Queues) -> None:

@@ -10,7 +10,7 @@ from xmppbus.cli.desk import Desk
 from xmppbus.errors import Exit, condition
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import Fate, State
-from xmppbus.route import STATION
+from xmppbus.route import QUEUE, STATION
 
 OUTPUT = "pubsub"
 """The output whose yes is the yes of a node's server."""
@@ -35,7 +35,10 @@ async def _confirm(desk: Desk, answer: Accepted) -> int:
         changed = asyncio.create_task(journal.changed(timedelta(seconds=60)))
         try:
             await asyncio.sleep(0)
-            fates = [each for each in await journal.fates(answer.sequence) if each.output in (OUTPUT, STATION)]
+            every = await journal.fates(answer.sequence)
+            if every and all(each.output == QUEUE for each in every):
+                return Exit.OK  # it is in its queue; when somebody takes it is his affair
+            fates = [each for each in every if each.output in (OUTPUT, STATION)]
             if not any(each.state is State.WAITING for each in fates):
                 return await _verdict(desk, answer, [each for each in fates if each.output == OUTPUT])
             await changed

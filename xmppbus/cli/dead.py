@@ -14,6 +14,7 @@ from xmppbus.cli.showing import entry_json, fate_json, json_line
 from xmppbus.errors import Code, Exit, Refused, condition
 from xmppbus.journal import Entry, Fate
 from xmppbus.render import one_line, plain
+from xmppbus.route import QUEUE
 
 Dead = tuple[Fate, Entry]
 
@@ -32,8 +33,9 @@ def dead() -> None:
 @dead.command("list")
 @click.argument("patterns", nargs=-1, type=Pattern(), metavar="[PATTERN]...")
 @click.option("-n", "count", type=click.IntRange(1, limits.DEAD_LISTED), default=100, show_default=True, metavar="N")
+@click.option("--queue", metavar="NAME", help="Those of this queue.")
 @click.option("--json", is_flag=True, help="One JSON object a line.")
-def list_(patterns: tuple[str, ...], count: int, json: bool) -> Action:
+def list_(patterns: tuple[str, ...], count: int, queue: str | None, json: bool) -> Action:
     """List dead deliveries, newest first. The number in front names each.
 
     \b
@@ -43,7 +45,7 @@ def list_(patterns: tuple[str, ...], count: int, json: bool) -> Action:
 
     async def action(desk: Desk) -> int:
         desk.need_admin("see dead deliveries")
-        found = await desk.house.journal.dead(matches(patterns), count)
+        found = await _dead(desk, patterns, queue, count)
         for fate, entry in found:
             if json:
                 await desk.terminal.write(json_line({**fate_json(fate), "entry": entry_json(entry)}))
@@ -70,7 +72,7 @@ def show_(delivery: int, json: bool) -> Action:
 
     async def action(desk: Desk) -> int:
         desk.need_admin("see dead deliveries")
-        ((fate, entry),) = await _selected(desk, [delivery], (), everything=False)
+        ((fate, entry),) = await _selected(desk, [delivery], (), None, everything=False)
         if json:
             await desk.terminal.write(json_line({**fate_json(fate), "entry": entry_json(entry)}))
             return Exit.OK
@@ -87,20 +89,23 @@ def show_(delivery: int, json: bool) -> Action:
 @dead.command("retry")
 @click.argument("deliveries", nargs=-1, type=click.IntRange(0), metavar="[DELIVERY]...")
 @click.option("--match", "patterns", multiple=True, type=Pattern(), metavar="PATTERN", help="Those whose type matches.")
+@click.option("--queue", metavar="NAME", help="Those of this queue.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.option("--json", is_flag=True, help="Print the count as a JSON object.")
-def retry_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bool, json: bool) -> Action:
+def retry_(
+    deliveries: tuple[int, ...], patterns: tuple[str, ...], queue: str | None, everything: bool, json: bool
+) -> Action:
     """Put dead deliveries back to waiting, behind what waits.
 
     \b
     Example:
       xmppbus dead retry --match 'user.#'
     """
-    _check_selection(deliveries, patterns, everything)
+    _check_selection(deliveries, patterns, queue, everything)
 
     async def action(desk: Desk) -> int:
         desk.need_admin("retry dead deliveries")
-        found = await _selected(desk, deliveries, patterns, everything=everything)
+        found = await _selected(desk, deliveries, patterns, queue, everything=everything)
         count = await desk.house.journal.retry_dead([fate.id for fate, _ in found])
         await _say_count(desk, count, "put back to waiting", "retried" if json else "")
         return Exit.OK
@@ -111,20 +116,23 @@ def retry_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: b
 @dead.command("drop")
 @click.argument("deliveries", nargs=-1, type=click.IntRange(0), metavar="[DELIVERY]...")
 @click.option("--match", "patterns", multiple=True, type=Pattern(), metavar="PATTERN", help="Those whose type matches.")
+@click.option("--queue", metavar="NAME", help="Those of this queue.")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @click.option("--json", is_flag=True, help="Print the count as a JSON object.")
-def drop_(deliveries: tuple[int, ...], patterns: tuple[str, ...], everything: bool, json: bool) -> Action:
+def drop_(
+    deliveries: tuple[int, ...], patterns: tuple[str, ...], queue: str | None, everything: bool, json: bool
+) -> Action:
     """Forget dead deliveries. Their events stay in the journal as long as others do.
 
     \b
     Example:
       xmppbus dead drop 17 18
     """
-    _check_selection(deliveries, patterns, everything)
+    _check_selection(deliveries, patterns, queue, everything)
 
     async def action(desk: Desk) -> int:
         desk.need_admin("drop dead deliveries")
-        found = await _selected(desk, deliveries, patterns, everything=everything)
+        found = await _selected(desk, deliveries, patterns, queue, everything=everything)
         count = await desk.house.journal.drop_dead([fate.id for fate, _ in found])
         await _say_count(desk, count, "dropped", "dropped" if json else "")
         return Exit.OK
@@ -139,16 +147,24 @@ async def _say_count(desk: Desk, count: int, words: str, key: str) -> None:
         await desk.out(f"{count} {words}")
 
 
-def _check_selection(deliveries: Sequence[int], patterns: Sequence[str], everything: bool) -> None:
-    if sum(map(bool, (deliveries, patterns, everything))) != 1:
-        raise click.UsageError("Say which: DELIVERY numbers, or --match PATTERN, or --all.")
+def _check_selection(deliveries: Sequence[int], patterns: Sequence[str], queue: str | None, everything: bool) -> None:
+    if sum(map(bool, (deliveries, patterns or queue, everything))) != 1:
+        raise click.UsageError("Say which: DELIVERY numbers, or --match PATTERN, or --queue NAME, or --all.")
+
+
+async def _dead(desk: Desk, patterns: Sequence[str], queue: str | None, most: int) -> Sequence[Dead]:
+    """At most so many, newest first; of one queue, of those that are listed at all."""
+    if queue is None:
+        return await desk.house.journal.dead(matches(patterns), most)
+    found = await desk.house.journal.dead(matches(patterns), limits.DEAD_LISTED)
+    return [each for each in found if (each[0].output, each[0].place) == (QUEUE, queue)][:most]
 
 
 async def _selected(
-    desk: Desk, deliveries: Sequence[int], patterns: Sequence[str], *, everything: bool
+    desk: Desk, deliveries: Sequence[int], patterns: Sequence[str], queue: str | None, *, everything: bool
 ) -> Sequence[Dead]:
-    found = await desk.house.journal.dead(matches(patterns), limits.DEAD_LISTED)
-    if everything or patterns:
+    found = await _dead(desk, patterns, queue, limits.DEAD_LISTED)
+    if everything or patterns or queue:
         return found
     by_id = {each[0].id: each for each in found}
     for number in deliveries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import click
@@ -10,6 +11,7 @@ from xmppbus import limits
 from xmppbus.cli.desk import Action, Desk
 from xmppbus.cli.listen import Cursor, check_name, taken
 from xmppbus.cli.patterns import Pattern
+from xmppbus.cli.queues import check_name as check_queue_name
 from xmppbus.cli.showing import Lines
 from xmppbus.cli.since import HELP, check_since, sequence_of
 from xmppbus.errors import Exit
@@ -17,7 +19,8 @@ from xmppbus.route import Match
 
 
 @click.command()
-@click.argument("pattern", type=Pattern())
+@click.argument("pattern", type=Pattern(), required=False)
+@click.option("--queue", metavar="NAME", callback=check_queue_name, help="From this queue: nobody else gets it then.")
 @click.option("-n", "count", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="At most so many.")
 @click.option(
     "--name",
@@ -29,15 +32,27 @@ from xmppbus.route import Match
     "--since", metavar="SEQUENCE|TIME|all", callback=check_since, help=HELP + " Only the first time; else all."
 )
 @click.option("--json", is_flag=True, help="One JSON object a line.")
-def get(pattern: str, count: int, name: str | None, since: str | None, json: bool) -> Action:
+def get(pattern: str | None, queue: str | None, count: int, json: bool, **beginning: str | None) -> Action:
     """Print the next event whose type matches PATTERN, oldest first; exit with 1 when there is none.
 
-    Each call goes on where the last one stopped.
+    Each call goes on where the last one stopped. With --queue it takes the next event of a queue, which is consumed as
+    soon as its line is written; a PATTERN then declares the queue, as in `xmppbus work`.
 
     \b
     Example:
       while xmppbus get 'job.#' --name worker; do echo "that was one"; done
+      xmppbus get --queue mails --json
     """
+    if queue and any(beginning.values()):
+        raise click.UsageError("--name and --since don't go with --queue, which remembers by itself.")
+    if not queue and not pattern:
+        raise click.UsageError("Missing argument 'PATTERN'.")
+    if queue:
+        return _from_queue(queue, pattern or "", count, json=json)
+    return _from_journal(pattern or "", count, json=json, **beginning)
+
+
+def _from_journal(pattern: str, count: int, *, json: bool, name: str | None, since: str | None) -> Action:
 
     async def action(desk: Desk) -> int:
         desk.need_listen()
@@ -56,5 +71,29 @@ def get(pattern: str, count: int, name: str | None, since: str | None, json: boo
             finally:
                 await cursor.keep()
         return Exit.OK if entries else Exit.EMPTY
+
+    return action
+
+
+def _from_queue(queue: str, pattern: str, count: int, *, json: bool) -> Action:
+    async def action(desk: Desk) -> int:
+        desk.need_listen()
+        desk.need_publish()  # what is taken is gone for others
+        queues = desk.house.queues
+        await queues.declare(queue, pattern)
+        lines, taken, written = Lines(desk, json=json), 0, list[int]()
+        most = min(count, limits.QUEUE_PREFETCH)
+        async with queues.consumer(queue, prefetch=most) as consumer:
+            while taken < most and (leased := await consumer.take_now()):
+                taken += 1
+                entry = await desk.house.journal.find(leased.item_id)
+                if entry:
+                    await desk.terminal.write_surely(lines(entry), partial(written.append, leased.id))
+            try:
+                await desk.terminal.all_written()
+            finally:
+                for lease in written:
+                    await asyncio.shield(asyncio.ensure_future(consumer.ack(lease)))
+        return Exit.OK if taken else Exit.EMPTY
 
     return action

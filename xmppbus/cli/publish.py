@@ -34,6 +34,9 @@ SECONDS = click.FloatRange(0, 86_400, min_open=True)
 @click.option("--time", metavar="TIME", help="When it happened (RFC 3339); now unless it is given.")
 @click.option("--expires", metavar="TIME", help="Not worth delivering after this: RFC 3339, or 90s, 10m, 2h, 3d.")
 @click.option("--replyto", metavar="URI", help="Where results are called back.")
+@click.option(
+    "--queue", metavar="NAME", help="For one consumer of this queue, and for nobody else: no node, no person."
+)
 @click.option("--data", multiple=True, metavar="K=V", help="A value for programs, JSON or text. May be repeated.")
 @click.option("--json", "json", metavar="FILE|-", help="The whole event as JSON; other options win over it.")
 @click.option("--lines", is_flag=True, help="Each line of standard input (or of --json's file) is an event.")
@@ -113,7 +116,7 @@ def _check_usage(type_: str | None, text: str | None, options: dict[str, Any]) -
 
 
 def _event_options(options: dict[str, Any]) -> dict[str, Any]:
-    names = ("summary", "severity", "link", "key", "status", "subject", "source", "time", "expires", "replyto")
+    names = ("summary", "severity", "link", "key", "status", "subject", "source", "time", "expires", "replyto", "queue")
     found = {name: options[name] for name in names if options[name] is not None}
     if options["id_"] is not None:
         found["id"] = options["id_"]

@@ -69,9 +69,32 @@ def _lines(desk: Desk, found: Mapping[str, Any]) -> Iterator[str]:
     if found["outputs"]:
         yield ""
         yield from _section(desk, "out", found["outputs"])
+    if found["queues"]:
+        yield ""
+        yield desk.style("queues", "bold")
+        for each in found["queues"][:_MOST_STOPPED]:
+            yield from _laid(desk, f"  {each['name']:<10}", standing(each))
+        if len(found["queues"]) > _MOST_STOPPED:
+            yield f"  and {len(found['queues']) - _MOST_STOPPED:,} more; `xmppbus queue list` has them all"
     yield from _stopped(desk, found["stopped"])
     yield ""
     yield from _journal(desk, found["journal"])
+
+
+def standing(queue: Mapping[str, Any]) -> list[str]:
+    """How a queue stands: `12 waiting`, `2 leased`, `3 consumers`, `takes user.#`."""
+    words = [f"{queue['waiting']:,} waiting"]
+    if queue.get("oldest_seconds") is not None and queue["waiting"]:
+        words.append(f"the oldest for {lasting(queue['oldest_seconds'])}")
+    words += [f"{queue[key]:,} {said}" for key, said in (("leased", "leased"), ("later", "to try again")) if queue[key]]
+    words.append("no consumer" if not queue["consumers"] else counted(queue["consumers"], "consumer"))
+    words += [f"takes {queue['pattern']}"] if queue["pattern"] else []
+    return [*words, *([f"expires after {lasting(queue['expire_seconds'])}"] if queue["expire_seconds"] else [])]
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 consumer`, `2 consumers`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _stream(desk: Desk, stream: Mapping[str, Any], now: datetime) -> Iterator[str]:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
@@ -32,12 +32,13 @@ class _Asking(NamedTuple):
 class Broker:
     """One queue while somebody consumes it, and what it remembers of it afterwards."""
 
-    def __init__(self, name: str, journal: Journal, ticks: Callable[[], float], dice: Dice) -> None:
+    def __init__(self, name: str, journal: Journal, ticks: Callable[[], float], dice: Dice, opens: float = 0.0) -> None:
         self.name = name
         self.consumers: set[Consumer] = set()
         self.leases = Leases()
         self._ticks = ticks
         self._dice = dice
+        self._opens = opens  # before that only those who come back with what they had get anything
         self._backlog: Backlog = journal.backlog(Target(QUEUE, name), self._more)
         self._asking: deque[_Asking] = deque()
         self._unread = True  # the backlog may have more than was read
@@ -101,6 +102,16 @@ class Broker:
         self._asking.append(_Asking(consumer, answer))
         self._turn()
         return answer
+
+    async def settled(self, answer: asyncio.Future[Leased]) -> bool:
+        """Whether there is an event for who asked, once that is known; there may be one later all the same."""
+        if (seconds := self._opens - self._ticks()) > 0:
+            await asyncio.sleep(seconds)
+            self._turn()
+        while not answer.done() and self._reading:
+            either: list[asyncio.Future[Any]] = [answer, self._reading]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return answer.done()
 
     async def adopt(self, consumer: Consumer, delivery: int, item_id: str) -> Leased:
         """One that a consumer had when its connection was lost. Raises `LeaseLost` when somebody else has it, or it is
@@ -181,6 +192,8 @@ class Broker:
         lease.holder.freed()
 
     def _may_read(self, now: float) -> bool:
+        if now < self._opens:
+            return False
         return (self._unread and not self.leases.is_crowded) or self.leases.is_due(now)
 
     async def _read(self) -> None:
@@ -215,7 +228,7 @@ class Broker:
         return False
 
     def _set_timer(self, now: float) -> None:
-        moment = self.leases.next_moment()
+        moment = self._opens if now < self._opens else self.leases.next_moment()
         if moment == self._timer_moment:
             return
         if self._timer:
@@ -253,15 +266,33 @@ class Consumer:
         while self._out >= self._prefetch:
             self._freed.clear()
             await self._freed.wait()
+        with self._asking() as answer:
+            return await answer
+
+    async def take_now(self) -> Leased | None:
+        """The next event, if there is one now, and fewer than `prefetch` are out. Raises `Refused` (closing)."""
+        if self._out >= self._prefetch:
+            return None
+        with self._asking() as answer:
+            if not await self._broker.settled(answer):
+                answer.cancel()
+                self.freed()
+                return None
+            return await answer
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[asyncio.Future[Leased]]:
+        """An answer that is awaited; what was handed out to whoever does not wait any more is another's."""
         answer = self._broker.ask(self)
         self._out += 1
         try:
-            return await answer
+            yield answer
         except BaseException:
             if answer.done() and not answer.cancelled() and not answer.exception():
                 with contextlib.suppress(LeaseLost):
                     self._broker.release(self, answer.result().id)
             else:
+                answer.cancel()
                 self.freed()
             raise
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -17,34 +19,54 @@ from xmppbus.queues.broker import Broker, Consumer
 from xmppbus.retry import Dice
 from xmppbus.route import QUEUE, Target, topic_matches
 
+log = logging.getLogger("xmppbus.queues")
+
 DRAWER = "queues"
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Declared(NamedTuple):
-    """A queue that is there whether something waits in it or not; with a pattern, events like it come to it."""
+    """A queue that is there whether something waits in it or not; with a pattern, events like it come to it. One that
+    expires goes, with what is in it, when nobody has consumed it for so long."""
 
     pattern: str = ""
+    expire: float = 0.0  # seconds; 0 is never
+    used: float = 0.0  # when somebody consumed it last, in seconds since 1970; only kept of one that expires
 
 
 class QueueStatus(NamedTuple):
     """One queue; `waiting` is all that is in it, `leased` what of that somebody has."""
 
     name: str
-    pattern: str
-    declared: bool
-    waiting: int
-    leased: int
-    later: int  # given back, and waiting for another try
-    consumers: int
+    pattern: str = ""
+    declared: bool = False
+    waiting: int = 0
+    leased: int = 0
+    later: int = 0  # given back, and waiting for another try
+    consumers: int = 0
+    expire_seconds: float | None = None
 
 
 class Queues:
     """Open it when the journal is open."""
 
     def __init__(
-        self, journal: Journal, *, ticks: Callable[[], float] = time.monotonic, dice: Dice = random.random
+        self,
+        journal: Journal,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+        dice: Dice = random.random,
+        returning_seconds: float = 0.0,
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._journal = journal
+        self._clock = clock
+        self._returning_seconds = returning_seconds
+        self._opens = 0.0  # when those whose consumers may come back with them are handed out
+        self._returning: set[str] = set()
         self._ticks = ticks
         self._dice = dice
         self._declared: dict[str, Declared] = {}
@@ -55,7 +77,10 @@ class Queues:
     async def open(self) -> None:
         """Read what was declared."""
         kept = await self._journal.kept.all(DRAWER)
-        self._declared = {name: Declared(value["pattern"]) for name, value in kept.items()}
+        self._declared = {name: self._opened(Declared(**value)) for name, value in kept.items()}
+        if self._returning_seconds:
+            self._opens = self._ticks() + self._returning_seconds
+            self._returning = {each.place for each in await self._journal.places() if each.output == QUEUE}
         self._route()
 
     async def close(self) -> None:
@@ -71,8 +96,9 @@ class Queues:
         """Those that were declared, by name."""
         return dict(self._declared)
 
-    async def declare(self, name: str, pattern: str = "") -> None:
+    async def declare(self, name: str, pattern: str = "", expire: float = 0.0) -> None:
         """Let there be a queue, durably; with a pattern, every event whose type is like it comes to it from now on.
+        With `expire` (seconds) it goes, with what is in it, when nobody has consumed it for so long.
 
         The same again changes nothing, and so does a name without a pattern. Raises `Refused`: bad name, conflict when
         the queue has another pattern, too many.
@@ -80,16 +106,18 @@ class Queues:
         check_queue("queue", name)
         async with self._turn:
             known = self._declared.get(name)
-            if known and (known.pattern == pattern or not pattern):
+            if known and known.pattern and not pattern:
+                pattern = known.pattern
+            if known and known.pattern == pattern and (not expire or known.expire == expire):
                 return
-            if known and known.pattern:
+            if known and known.pattern not in ("", pattern):
                 raise Refused(
                     Code.CONFLICT,
                     f"the queue {name} takes {known.pattern!r}, not {pattern!r}: give this one another name, leave the "
                     f"pattern out, or let the old one go with `xmppbus queue drop {name}`",
                 )
-            await self._journal.kept.keep(DRAWER, name, {"pattern": pattern})
-            self._declared[name] = Declared(pattern)
+            found = Declared(pattern, expire or (known.expire if known else 0.0))
+            await self._keep(name, found._replace(used=self._clock().timestamp() if found.expire else 0.0))
             self._route()
 
     async def drop(self, name: str) -> bool:
@@ -103,6 +131,33 @@ class Queues:
             found = self._declared.pop(name, None)
             self._route()
         return found is not None
+
+    async def expire(self) -> list[str]:
+        """Drop the queues that nobody has consumed for as long as they were to be kept; their names."""
+        now = self._clock().timestamp()
+        gone = []
+        for name, declared in [*self._declared.items()]:
+            broker = self._brokers.get(name)
+            if broker and broker.consumers:
+                if declared.expire:
+                    await self._keep(name, declared._replace(used=now))
+            elif declared.expire and now - declared.used >= declared.expire:
+                await self.drop(name)
+                await self.purge(name)
+                gone.append(name)
+                log.info("the queue %s is gone: nobody has consumed it for %g s", name, declared.expire)
+        return gone
+
+    def _opened(self, declared: Declared) -> Declared:
+        """While the daemon was away nobody could consume it: whoever does may come back first."""
+        least = self._clock().timestamp() - declared.expire + limits.QUEUE_EXPIRE_LEAST_SECONDS
+        return declared._replace(used=max(declared.used, least)) if declared.expire else declared
+
+    async def _keep(self, name: str, declared: Declared) -> None:
+        await self._journal.kept.keep(
+            DRAWER, name, {each: value for each, value in declared._asdict().items() if value}
+        )
+        self._declared[name] = declared
 
     async def purge(self, name: str) -> int:
         """Forget what waits in a queue and nobody has; how many there were."""
@@ -126,18 +181,25 @@ class Queues:
         found = []
         for name in sorted({*self._declared, *waiting, *consumed}):
             declared, broker = self._declared.get(name), self._brokers.get(name)
-            leased, later = (len(broker.leases.out), broker.leases.later) if broker else (0, 0)
-            consumers = len(broker.consumers) if broker else 0
-            pattern = declared.pattern if declared else ""
             found.append(
-                QueueStatus(name, pattern, declared is not None, waiting.get(name, 0), leased, later, consumers)
+                QueueStatus(
+                    name,
+                    pattern=declared.pattern if declared else "",
+                    declared=declared is not None,
+                    waiting=waiting.get(name, 0),
+                    leased=len(broker.leases.out) if broker else 0,
+                    later=broker.leases.later if broker else 0,
+                    consumers=len(broker.consumers) if broker else 0,
+                    expire_seconds=(declared.expire or None) if declared else None,
+                )
             )
         return found
 
     def _broker(self, name: str) -> Broker:
         self._forget_idle()
         if name not in self._brokers:
-            self._brokers[name] = Broker(name, self._journal, self._ticks, self._dice)
+            opens = self._opens if name in self._returning else 0.0
+            self._brokers[name] = Broker(name, self._journal, self._ticks, self._dice, opens)
         return self._brokers[name]
 
     def _forget_idle(self) -> None:
