@@ -26,7 +26,7 @@ from xmppbus.config import Config, secret_of, verify
 from xmppbus.displays import open_displays
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
 from xmppbus.house import House
-from xmppbus.inputs import amqp, events, expect, follow, redis_streams, spool, stomp, unix, webhooks
+from xmppbus.inputs import amqp, events, expect, follow, redis_streams, smtp, spool, stomp, unix, webhooks
 from xmppbus.interfaces import Clock
 from xmppbus.outputs import amqp as to_amqp
 from xmppbus.outputs import chat_plane, escalation, pubsub
@@ -64,6 +64,7 @@ BUILT_IN = (
     expect,
     follow,
     redis_streams,
+    smtp,
     spool,
     stomp,
     unix,

@@ -127,6 +127,7 @@ class Exit:
     EMPTY = 1
     USAGE = 64
     DATA = 65
+    NO_USER = 67
     UNAVAILABLE = 69
     SOFTWARE = 70
     CANT_CREATE = 73

@@ -16,7 +16,7 @@ from xmppbus.errors import Exit
 HOUSE_COMMANDS = (
     *("publish", "listen", "get", "plot", "status", "show"),
     *("incidents", "ack", "unack", "resolve", "retract", "subscribers"),
-    *("queue", "dead", "replay", "reload", "journal", "expect"),
+    *("queue", "dead", "replay", "reload", "journal", "expect", "sendmail"),
     *("disco", "node", "roster", "message", "pep"),
 )
 """Carried out by the daemon; of `journal` only `prune`, and that without one as well."""

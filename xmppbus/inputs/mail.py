@@ -62,13 +62,14 @@ def target_of(address: str, rules: Mapping[str, str]) -> Target:
     return Target(named, severity=tag.lower()) if tag.lower() in SEVERITIES else Target(named, tags=(tag,))
 
 
-def events_of(content: bytes, targets: Sequence[Target], now: datetime) -> list[dict[str, Any]]:
+def events_of(content: bytes, targets: Sequence[Target], now: datetime, sender: str = "") -> list[dict[str, Any]]:
     """The fields of the events that a mail makes: one for each type. Raises `Refused`.
 
-    A mail with a Message-ID gives the same ids each time, so that one that is sent again is known.
+    `sender` is who sends it where its header does not say so. A mail with a Message-ID gives the same ids each time, so
+    that one that is sent again is known.
     """
     try:
-        return _events_of(content, targets, now)
+        return _events_of(content, targets, now, sender)
     except Refused:
         raise
     except Exception as error:  # the standard library's reader raises what nobody has listed
@@ -76,10 +77,10 @@ def events_of(content: bytes, targets: Sequence[Target], now: datetime) -> list[
         raise Refused(Code.INVALID, message) from error
 
 
-def _events_of(content: bytes, targets: Sequence[Target], now: datetime) -> list[dict[str, Any]]:
+def _events_of(content: bytes, targets: Sequence[Target], now: datetime, sender: str) -> list[dict[str, Any]]:
     check_parts(content)
     mail = BytesParser(policy=compat32).parsebytes(content)
-    headers = _headers(mail)
+    headers = {"from": header_text(sender), **_headers(mail)}
     subject, (text, attachments) = headers.get("subject", ""), _read(mail)
     data: dict[str, Any] = {"text": text}
     for name in ("from", "to", "date"):
