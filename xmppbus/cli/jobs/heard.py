@@ -36,7 +36,9 @@ class Heard:
                 self._is_whole = False
             if len(self._chunks) > limits.JOB_TAIL_CHUNKS:
                 joined = b"".join(self._chunks)
-                self._chunks = deque((joined,))
+                self._is_whole = self._is_whole and len(joined) <= limits.JOB_TAIL_BYTES
+                self._chunks = deque((joined[-limits.JOB_TAIL_BYTES :],))
+                self._size = len(self._chunks[0])
 
     def tail(self, lines: int) -> str:
         """The last lines as a terminal would have left them: no escape sequences, of a line that was drawn over and

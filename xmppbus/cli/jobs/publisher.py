@@ -34,7 +34,7 @@ class Publisher:
         self._ending = False
         self._thread = threading.Thread(target=self._work, daemon=True, name="publisher")
 
-    def publish(self, fields: Mapping[str, Any], *, later: bool = True) -> None:
+    def publish(self, fields: dict[str, Any], *, later: bool = True) -> None:
         """Put it in line; at once. Its time is now. What is worth nothing `later` does not go into the spool."""
         with self._changed:
             if not self._thread.is_alive():

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from xmppbus.cli.jobs.ended import Ended
 from xmppbus.cli.jobs.heard import PERCENT, Heard
@@ -29,7 +29,7 @@ class Watching(NamedTuple):
 def carry_out(job: Job, command: Sequence[str], watching: Watching, environ: Mapping[str, str]) -> int:
     """Run the command; its exit code. Does not return when a signal has ended it."""
     publisher = Publisher(environ)
-    progress = _Progress(job, watching, publisher)
+    progress = Progress(job, watching, publisher)
     heard = progress.heard
     ended = run(Wish(command, progress.began, heard.feed, progress.tick, watching.timeout))
     restore()
@@ -44,10 +44,17 @@ def carry_out(job: Job, command: Sequence[str], watching: Watching, environ: Map
     return ended.code
 
 
-class _Progress:
+class Tells(Protocol):
+    """What publishes; see `Publisher`."""
+
+    def publish(self, fields: dict[str, Any], *, later: bool = True) -> None:
+        """Put it in line."""
+
+
+class Progress:
     """That it runs, and how far it is, said when that has changed."""
 
-    def __init__(self, job: Job, watching: Watching, publisher: Publisher) -> None:
+    def __init__(self, job: Job, watching: Watching, publisher: Tells) -> None:
         self.heard = Heard()
         self._job = job
         self._is_quiet = bool(watching.quiet)
