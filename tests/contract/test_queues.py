@@ -209,6 +209,24 @@ async def test_an_event_of_a_queue_is_nobody_elses(journal: SqliteJournal) -> No
     assert [each.event.id for each in await journal.read(0, 10, [Match("user.#")])] == ["2"]
     assert await journal.find(routed(1, MAILS, queue="mails").event.item_id)
     assert not await journal.claim("pubsub", 10, 10)
+    assert [each.event.id for each in await journal.people.last(10, Match())] == ["2"]
+    assert [each.event.id for each in await journal.people.search(["event"], 10)] == ["2"]
+    assert [(each.type, each.times) for each in await journal.people.types(10)] == [("user.signup", 1)]
+
+
+async def test_one_that_has_expired_is_handed_to_nobody(journal: SqliteJournal, clock: MovingClock) -> None:
+    """It is dead, and says why."""
+    queues = Queues(journal, clock=clock)
+    await send(journal, 1, expires="2026-01-31T12:00:10Z")
+    await send(journal, 2, expires="2026-01-31T13:00:00Z")
+    clock.move(minutes=1)
+    async with queues.consumer("mails", prefetch=2) as consumer:
+        assert (await took(consumer.take())).event.id == "2"
+
+        async def dead() -> bool:
+            return [fate.condition for fate, _ in await journal.dead((), 10)] == ["expired"]
+
+        await until(dead, 10, "the other to be dead")
 
 
 async def test_replay_leaves_queues_alone(journal: SqliteJournal, queues: Queues) -> None:

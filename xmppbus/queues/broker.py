@@ -7,10 +7,12 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
+from xmppbus.interfaces import Clock
 from xmppbus.journal import DELIVERED, Backlog, Delivery, Journal, Outcome, Verdict
 from xmppbus.queues.leases import Lease, Leased, LeaseLost, Leases
 from xmppbus.retry import Dice, Retry
@@ -20,6 +22,13 @@ log = logging.getLogger("xmppbus.queues")
 
 _RETRY = Retry(limits.QUEUE_RETRY_FIRST_SECONDS, limits.QUEUE_RETRY_MOST_SECONDS)
 _FOREVER = float("inf")
+
+
+class Times(NamedTuple):
+    """Clocks: one that nobody sets, in seconds, for leases; and the time of day, for what expires."""
+
+    ticks: Callable[[], float]
+    clock: Clock
 
 
 class _Asking(NamedTuple):
@@ -32,11 +41,11 @@ class _Asking(NamedTuple):
 class Broker:
     """One queue while somebody consumes it, and what it remembers of it afterwards."""
 
-    def __init__(self, name: str, journal: Journal, ticks: Callable[[], float], dice: Dice, opens: float = 0.0) -> None:
+    def __init__(self, name: str, journal: Journal, times: Times, dice: Dice, opens: float = 0.0) -> None:
         self.name = name
         self.consumers: set[Consumer] = set()
         self.leases = Leases()
-        self._ticks = ticks
+        self._ticks, self._clock = times
         self._dice = dice
         self._opens = opens  # before that only those who come back with what they had get anything
         self._backlog: Backlog = journal.backlog(Target(QUEUE, name), self._more)
@@ -45,6 +54,7 @@ class Broker:
         self._reading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_moment: float | None = None
+        self._dropping: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -179,8 +189,24 @@ class Broker:
             delivery = self.leases.next()
             if delivery is None:
                 return
+            if expires := self._expired(delivery):
+                self._drop(delivery, expires)
+                continue
             asking = self._asking.popleft()
             asking.answer.set_result(self._lease(delivery, asking.consumer))
+
+    def _expired(self, delivery: Delivery) -> str:
+        """When it was over, if it is."""
+        expires: str = delivery.event.get("expires") or ""
+        return expires if expires and datetime.fromisoformat(expires.upper()) <= self._clock() else ""
+
+    def _drop(self, delivery: Delivery, expires: str) -> None:
+        """Nobody is to have it any more."""
+        outcome = Outcome(Verdict.DEAD, "expired", f"it expired at {expires}")
+        task = asyncio.get_running_loop().create_task(self._backlog.settle([(delivery, outcome)]))
+        self._dropping.add(task)
+        task.add_done_callback(self._dropping.discard)
+        task.add_done_callback(lambda _: self.leases.forget([delivery.id]))
 
     def _lease(self, delivery: Delivery, consumer: Consumer) -> Leased:
         self.leases.lease(delivery, consumer, self._ticks() + consumer.lease_seconds)

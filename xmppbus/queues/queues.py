@@ -14,8 +14,9 @@ from typing import NamedTuple
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.fields import check_queue
+from xmppbus.interfaces import Clock
 from xmppbus.journal import Journal, PlaceStatus
-from xmppbus.queues.broker import Broker, Consumer
+from xmppbus.queues.broker import Broker, Consumer, Times
 from xmppbus.retry import Dice
 from xmppbus.route import QUEUE, Target, topic_matches
 
@@ -60,7 +61,7 @@ class Queues:
         ticks: Callable[[], float] = time.monotonic,
         dice: Dice = random.random,
         returning_seconds: float = 0.0,
-        clock: Callable[[], datetime] = _now,
+        clock: Clock = _now,
     ) -> None:
         self._journal = journal
         self._clock = clock
@@ -199,7 +200,7 @@ class Queues:
         self._forget_idle()
         if name not in self._brokers:
             opens = self._opens if name in self._returning else 0.0
-            self._brokers[name] = Broker(name, self._journal, self._ticks, self._dice, opens)
+            self._brokers[name] = Broker(name, self._journal, Times(self._ticks, self._clock), self._dice, opens)
         return self._brokers[name]
 
     def _forget_idle(self) -> None:

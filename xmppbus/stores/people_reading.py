@@ -14,7 +14,7 @@ from xmppbus import limits
 from xmppbus.event import Event
 from xmppbus.journal import Entry
 from xmppbus.people.model import Copy, Escalation, Incident, Message, Person, Status, Subscription, Tally
-from xmppbus.route import Match
+from xmppbus.route import QUEUE, Match
 from xmppbus.stores import rows
 from xmppbus.stores.people_writing import SQL, id_bytes
 from xmppbus.stores.reader import Matching
@@ -146,7 +146,7 @@ def slice_back(connection: sqlite3.Connection, before: int, most: int, limit: in
     found: list[Entry] = []
     for row in packed.split(b"\x1e") if packed else ():
         entry = wanted(rows.entry_fields(row))
-        if entry is not None:
+        if entry is not None and QUEUE not in entry.event.fields:
             found.append(entry)
             if len(found) == limit:
                 break

@@ -158,7 +158,9 @@ WHERE head.total <= :bytes OR head.total = head.size;
 -- name: types
 SELECT json_group_array(json_array(type, times, last)) FROM (
     SELECT type, count(*) AS times, max(accepted) AS last FROM entry
-    WHERE sequence > ? AND sequence <= ? GROUP BY type
+    WHERE sequence > ? AND sequence <= ?
+        AND (instr(event, CAST('"queue":' AS BLOB)) = 0 OR json_extract(CAST(event AS TEXT), '$.queue') IS NULL)
+    GROUP BY type
 );
 
 -- name: prune_messages
