@@ -312,6 +312,9 @@ TREE_AT_ONCE = 8
 TREE_SECONDS = 60.0
 """Of `disco --tree`: a service may name itself below itself. Questions at a time, and how long new ones are asked."""
 
+REQUEST_BYTES = 200_000
+"""A request: Prosody ends an account's stream at 256 KiB, and a daemon's is everybody's."""
+
 FORM_FILE_BYTES = 1 * MIB
 """What `node config set --from` reads: the largest form as JSON."""
 

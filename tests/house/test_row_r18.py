@@ -13,6 +13,7 @@ from tests.support.daemon import Daemon, Done
 from tests.support.false_service import false_service
 from tests.support.raw_xml import Stanza
 from tests.support.server import Server
+from xmppbus import limits
 
 READER = "reader@localhost"
 
@@ -83,6 +84,9 @@ async def test_r18_a_nodes_configuration_is_read_changed_and_read_back(daemon: D
 
     await daemon.command("node", "config", "set", node, "notify_retract=no", "max_items=6")
     assert fields(await daemon.command("node", "config", "get", node, "--json"))["pubsub#max_items"] == ["6"]
+    huge = b"[" + b" " * limits.FORM_FILE_BYTES + b"]"
+    assert (await daemon.run("node", "config", "set", node, "--from", "-", input=huge)).code == 65
+    assert "is not JSON" in (await daemon.run("node", "config", "set", node, "--from", "-", input=b"{")).err
     typo = await daemon.run("node", "config", "set", node, "max_item=64")
     assert typo.code == 65
     assert "did you mean max_items?" in typo.err

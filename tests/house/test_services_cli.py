@@ -130,6 +130,52 @@ def test_where_a_command_runs_is_known_by_its_options() -> None:
     assert set(WITH_ACCOUNT) == {each[0] for each in ASKING}
 
 
+async def test_nothing_that_is_typed_ends_the_daemons_stream(prosody: Server, tmp_path: Path, node: str) -> None:
+    """What XML forbids, and what no server takes (`limits.REQUEST_BYTES`), is refused: the stream is everybody's."""
+    async with Daemon(tmp_path / "bus", prosody) as daemon:
+        await daemon.command("node", "create", node)
+        for arguments in (
+            ["disco", "localhost", "a\x07b"],
+            ["node", "info", "a\x1bb"],
+            ["node", "create", "n", "x\x01=1"],
+            ["node", "create", "n", "title=\udcff"],
+            ["node", "config", "set", node, "--force", "moon=\x02"],
+            ["node", "retract", node, "\ufffe"],
+            ["node", "items", node, "--id", "\x0b"],
+            ["node", "affiliations", "set", node, "a\x07@b=owner"],
+            ["roster", "add", "a\x07@b"],
+            ["node", "config", "set", node, f"title={'x' * 60_000}", *[f"moon={'y' * 60_000}"] * 3, "--force"],
+        ):
+            done = await daemon.run(*arguments)
+            assert done.code in (64, 65), (arguments, done)
+        assert (await daemon.run("node", "info", 'it\'s <a>\t& "b"')).code == 1
+        assert (await daemon.status())["xmpp"]["sessions"] == 1
+
+
+async def test_a_daemon_with_an_account_speaks_for_it(prosody: Server, tmp_path: Path) -> None:
+    """Its own moods, its own roster and its own words, without `--as`."""
+    jid = "listener@localhost"
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(prosody.accounts[jid])
+    xmpp = {"account": jid, "secret_file": str(secret), "host": prosody.host, "port": prosody.c2s_port}
+    xmpp |= {"ca_file": str(prosody.certificate), "pubsub_service": prosody.pubsub_service}
+    async with Daemon(tmp_path / "bus", config={"xmpp": xmpp, "bot": {}}) as daemon:
+        await daemon.command("pep", "activity", "working/coding", "A release")
+        assert (await daemon.command("pep", "get")).out == "activity  working/coding, A release\n"
+        await daemon.command("pep", "activity", "--clear")
+        assert (await daemon.run("pep", "get", jid, "activity")).code == 1
+        await daemon.command("roster", "add", "juliet@localhost", "--name", "Juliet")
+        assert "Juliet" in (await daemon.command("roster", "list")).out
+        await daemon.command("roster", "remove", "juliet@localhost", "--yes")
+        assert (await daemon.run("message", "nobody.there@localhost", "hello")).code == 1
+        wrong = await daemon.run("pep", "activity", "working/hiking")
+        assert (wrong.code, "it is one of coding, in_a_meeting" in wrong.err) == (64, True)
+        assert (await daemon.run("pep", "mood", "hapy")).code == 64
+        assert (await daemon.run("pep", "location", "--lat", "91")).code == 64
+        assert (await daemon.run("pep", "tune")).code == 64
+
+
 async def test_the_bot_tells_people_and_has_contacts(prosody: Server, tmp_path: Path, node: str) -> None:
     """`message` says it once, from the bot's own JID; `roster` is whom it knows."""
     jid = f"{node}@localhost"

@@ -11,16 +11,20 @@ import pytest
 
 from tests.support.conversation import connect, log_in
 from tests.support.false_service import false_service
+from tests.support.ports import free_port
 from tests.support.raw_pubsub import create_node, publish, set_affiliation
 from tests.support.raw_xml import Stanza
 from tests.support.server import Server
 from tests.support.waiting import until
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
+from xmppbus.options import XmppOptions
 from xmppbus.script import Account, Service
+from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.connection import Address, Connection, Ended
 from xmppbus.xmpp.replies import ErrorAnswer, NoAnswer
 from xmppbus.xmpp.services import disco, pep, rosters
+from xmppbus.xmpp.services.asking import Through
 
 READER, STRANGER = "reader@localhost", "stranger@localhost"
 PAYLOAD = "<note xmlns='urn:example:note'>small</note>"
@@ -196,7 +200,7 @@ async def test_a_service_that_never_answers_does_not_hold_us(prosody: Server, mo
 
 
 async def test_a_service_below_which_it_stands_itself_ends(prosody: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place is asked once, so deep, so many and so long: `limits.TREE_DEPTH`, `TREE_PLACES`, `TREE_SECONDS`."""
+    """Each place once, so deep, many and long: `limits.TREE_DEPTH`, `TREE_PLACES`, `TREE_AT_ONCE`, `TREE_SECONDS`."""
     asked: list[str] = []
 
     def endless(request: Stanza) -> str:
@@ -215,12 +219,26 @@ async def test_a_service_below_which_it_stands_itself_ends(prosody: Server, monk
         return 1 + max((depth(each) for each in leaf.children), default=0)
 
     async with false_service(prosody, endless) as jid, account(prosody) as romeo:
+        asking = [0, 0]  # now, and at most so far
+        ask = romeo.ask
+
+        async def counted(kind: str, to: str, inner: str) -> Element:
+            asking[0] += 1
+            asking[1] = max(asking)
+            try:
+                return await ask(kind, to, inner)
+            finally:
+                asking[0] -= 1
+
+        monkeypatch.setattr(romeo, "ask", counted)
+        monkeypatch.setattr(limits, "TREE_AT_ONCE", 2)
         monkeypatch.setattr(limits, "TREE_PLACES", 30)
         monkeypatch.setattr(limits, "TREE_DEPTH", 3)
         found = await disco.tree(romeo, jid, depth=99)
         assert depth(found) <= 4
         assert size(found) <= 30
         assert len(asked) <= 2 * 30
+        assert asking == [0, 2]
         monkeypatch.setattr(limits, "TREE_SECONDS", -1.0)
         assert (await disco.tree(romeo, jid, depth=1)).more
 
@@ -245,6 +263,16 @@ async def test_pages_that_never_end_are_left(prosody: Server, monkeypatch: pytes
         pages.clear()
         assert not (await disco.ask_items(romeo, jid)).more
         assert len(pages) == 2
+
+
+async def test_a_daemon_without_a_session_says_so_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`limits.SESSION_SECONDS`: it may have begun just now; then why there is none."""
+    monkeypatch.setattr(limits, "SESSION_SECONDS", 0.3)
+    options = XmppOptions(component="bus.localhost", port=free_port(), pubsub_service="pubsub.localhost")
+    async with Stream(options, "secret", dice=lambda: 0.5) as stream:
+        with pytest.raises(Refused, match="no session with its server: no connection") as caught:
+            await Through.ready(stream)
+    assert caught.value.answer.exit == 75
 
 
 async def test_the_end_of_the_connection_ends_what_waits(prosody: Server) -> None:

@@ -19,7 +19,7 @@ from xmppbus.xmpp.connection import Address, Connection, Ended
 from xmppbus.xmpp.pipeline import Pipeline
 from xmppbus.xmpp.replies import ErrorAnswer, ErrorReply, NoAnswer, Unanswered, error_of
 from xmppbus.xmpp.services.asking import address as prepared
-from xmppbus.xmpp.services.asking import explained
+from xmppbus.xmpp.services.asking import explained, legal
 from xmppbus.xmpp.services.saying import came_back
 from xmppbus.xmpp.stanzas import attribute
 
@@ -95,9 +95,9 @@ class Account:
     # --- out ----------------------------------------------------------------------------------------------------------
 
     async def ask(self, kind: str, to: str, inner: str) -> Element:
-        """See `Asker`."""
+        """See `Asker`. Raises `Refused` for what would end the stream."""
         request_id = self._pipeline.new_id()
-        stanza = f"<iq type='{kind}' id='{request_id}' to='{attribute(to)}'>{inner}</iq>"
+        stanza = f"<iq type='{kind}' id='{request_id}' to='{attribute(to)}'>{legal(inner)}</iq>"
         return await self._pipeline.ask(request_id, stanza.encode(), to)
 
     def write(self, stanza: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Protocol, Self
 from xml.etree.ElementTree import Element
 
@@ -12,6 +13,9 @@ from xmppbus.people.addresses import bare_jid
 from xmppbus.render import plain
 from xmppbus.xmpp.component import Stream
 from xmppbus.xmpp.replies import ErrorAnswer, ErrorReply, NoAnswer, Unanswered
+from xmppbus.xmpp.stanzas import attribute
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Asker(Protocol):
@@ -49,12 +53,26 @@ class Through:
         return cls(stream)
 
     async def ask(self, kind: str, to: str, inner: str) -> Element:
-        """See `Asker`."""
-        return await self._stream.ask(kind, to, inner)
+        """See `Asker`. Raises `Refused` for what would end the stream, which is everybody's."""
+        return await self._stream.ask(kind, to, legal(inner))
 
     def write(self, stanza: bytes) -> None:
         """See `Asker`."""
         self._stream.pipeline.write(stanza)
+
+
+def legal(inner: str) -> str:
+    """What a server takes. Raises `Refused`: on what XML forbids, and on what is too large, it ends the stream."""
+    if _FORBIDDEN.search(inner):
+        raise Refused(Code.USAGE, "a name or a value has a character that XML forbids (control characters are)")
+    if len(inner.encode()) > limits.REQUEST_BYTES:
+        raise Refused(Code.TOO_BIG, f"the request has more than {limits.REQUEST_BYTES} bytes; no server takes it")
+    return inner
+
+
+def exact(text: str) -> str:
+    """Escaped for an attribute, and read back as it is: bare tabs and newlines become spaces (XML 1.0 §3.3.3)."""
+    return attribute(text).replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
 
 
 def address(text: str) -> str:

@@ -12,7 +12,8 @@ from xml.etree.ElementTree import Element
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.xmpp.requests import DATA
-from xmppbus.xmpp.stanzas import attribute, element_text
+from xmppbus.xmpp.services.asking import exact
+from xmppbus.xmpp.stanzas import element_text
 
 VALIDATE = "http://jabber.org/protocol/xdata-validate"
 MEDIA = "urn:xmpp:media-element"
@@ -148,7 +149,7 @@ def submission(form: Form, changes: Mapping[str, Sequence[str]]) -> str:
 def submitted(values: Mapping[str, Sequence[str]]) -> str:
     """Names and values as a form that is sent."""
     inner = "".join(
-        f"<field var='{attribute(name)}'>{''.join(f'<value>{_escaped(each)}</value>' for each in some)}</field>"
+        f"<field var='{exact(name)}'>{''.join(f'<value>{_escaped(each)}</value>' for each in some)}</field>"
         for name, some in values.items()
     )
     return f"<x xmlns='{DATA}' type='submit'>{inner}</x>"

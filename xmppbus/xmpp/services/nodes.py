@@ -13,12 +13,12 @@ from xmppbus import limits
 from xmppbus.xmpp import requests
 from xmppbus.xmpp.replies import ErrorAnswer
 from xmppbus.xmpp.requests import OWNER
-from xmppbus.xmpp.services.asking import Asker
+from xmppbus.xmpp.services.asking import Asker, exact
 from xmppbus.xmpp.services.disco import Info, Items, ask_info, ask_items
 from xmppbus.xmpp.services.form_checks import Ignored, checked, ignored
 from xmppbus.xmpp.services.forms import FORM_TYPE, SHORT, Form, form_in, submission, submitted
 from xmppbus.xmpp.services.paging import named, pages
-from xmppbus.xmpp.stanzas import PUBSUB, attribute
+from xmppbus.xmpp.stanzas import PUBSUB
 
 AFFILIATIONS = ("owner", "publisher", "publish-only", "member", "none", "outcast")
 """XEP-0060 §4.1."""
@@ -120,7 +120,7 @@ class Service:
 
     async def delete(self, node: str) -> None:
         """Delete a node with all that is on it (§8.4)."""
-        await self._set(requests.delete(node))
+        await self._set(f"<pubsub xmlns='{OWNER}'><delete{named(node)}/></pubsub>")
 
     async def purge(self, node: str) -> None:
         """Delete all items of a node (§8.5)."""
@@ -129,7 +129,7 @@ class Service:
     async def items(self, node: str, *, last: int | None = None, ids: Sequence[str] = ()) -> ManyItems:
         """Items: the newest so many (§6.5.7), those with some ids (§6.5.8), or all of them in pages (§6.5.4)."""
         if ids:
-            inner = "".join(f"<item id='{attribute(each)}'/>" for each in ids)
+            inner = "".join(f"<item id='{exact(each)}'/>" for each in ids)
             answers: Sequence[Element] = [await self._get(items_request(node, inner))]
             more = False
         elif last is not None:
@@ -152,21 +152,21 @@ class Service:
 
     async def retract(self, node: str, item_id: str) -> None:
         """Delete one item (§7.2), and tell the subscribers. One a request: of several Prosody takes the first."""
-        inner = f"<retract{named(node)} notify='true'><item id='{attribute(item_id)}'/></retract>"
+        inner = f"<retract{named(node)} notify='true'><item id='{exact(item_id)}'/></retract>"
         await self._set(f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>")
 
     async def subscribe(self, node: str, jid: str = "") -> Subscription:
         """Subscribe an address of ours, without another the bare one (§6.1)."""
         who = jid or self.asker.jid
-        inner = f"<subscribe{named(node)} jid='{attribute(who)}'/>"
+        inner = f"<subscribe{named(node)} jid='{exact(who)}'/>"
         answer = await self._set(f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>")
         found = read_subscriptions(answer, node)
         return found[0] if found else Subscription(node, who, "subscribed")
 
     async def unsubscribe(self, node: str, jid: str = "", subid: str = "") -> None:
         """Take a subscription back (§6.2)."""
-        which = f" subid='{attribute(subid)}'" if subid else ""
-        inner = f"<unsubscribe{named(node)} jid='{attribute(jid or self.asker.jid)}'{which}/>"
+        which = f" subid='{exact(subid)}'" if subid else ""
+        inner = f"<unsubscribe{named(node)} jid='{exact(jid or self.asker.jid)}'{which}/>"
         await self._set(f"<pubsub xmlns='{PUBSUB}'>{inner}</pubsub>")
 
     async def own_subscriptions(self, node: str = "") -> list[Subscription]:

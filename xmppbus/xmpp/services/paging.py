@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 from xmppbus import limits
 from xmppbus.xmpp.replies import ErrorAnswer
-from xmppbus.xmpp.services.asking import Asker
-from xmppbus.xmpp.stanzas import attribute, element_text
+from xmppbus.xmpp.services.asking import Asker, exact
+from xmppbus.xmpp.stanzas import element_text
 
 RSM = "http://jabber.org/protocol/rsm"
 _NO_PAGES = ("bad-request", "feature-not-implemented", "not-acceptable")
@@ -80,4 +80,4 @@ def _where(answer: Element) -> tuple[str, int | None]:
 
 def named(node: str) -> str:
     """A `node` attribute, where there is one."""
-    return f" node='{attribute(node)}'" if node else ""
+    return f" node='{exact(node)}'" if node else ""
