@@ -26,10 +26,11 @@ from xmppbus.config import Config, secret_of, verify
 from xmppbus.displays import open_displays
 from xmppbus.errors import ConfigInvalid, Exit, JournalFailed
 from xmppbus.house import House
-from xmppbus.inputs import amqp, events, expect, follow, redis_streams, smtp, spool, stomp, unix, webhooks
+from xmppbus.inputs import amqp, dbus, events, expect, follow, redis_streams, smtp, spool, stomp, unix, webhooks
 from xmppbus.interfaces import Clock
 from xmppbus.outputs import amqp as to_amqp
 from xmppbus.outputs import chat_plane, escalation, pubsub
+from xmppbus.outputs import dbus as to_dbus
 from xmppbus.outputs.chat_plane import open_chat_plane
 from xmppbus.people.catalogue import speaking
 from xmppbus.plugins import Registry, load
@@ -60,6 +61,8 @@ def now() -> datetime:
 BUILT_IN = (
     amqp,
     to_amqp,
+    dbus,
+    to_dbus,
     events,
     expect,
     follow,

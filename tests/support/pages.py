@@ -21,6 +21,7 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/chat.md": {"talk": "servers/test_chat_page.py"},
     "docs/howto/completion.md": {"sh": "house/test_completion.py"},
     "docs/howto/cron-and-scripts.md": dict.fromkeys(("cron", "python", "sh"), "house/test_row_r17.py"),
+    "docs/howto/dbus.md": dict.fromkeys(("json", "sh", "yaml"), "house/test_row_r12.py"),
     "docs/howto/displays.md": dict.fromkeys(("html", "ini", "sh", "yaml"), _DISPLAYS),
     "docs/howto/ejabberd.md": {"yaml": _LINES},
     "docs/howto/first-steps.md": {"shell": "house/test_init.py"},

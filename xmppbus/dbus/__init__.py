@@ -1,0 +1,1 @@
+"""The message bus of a machine, or of somebody's session: the only importer of dbus-fast."""
