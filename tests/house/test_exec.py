@@ -16,9 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Daemon, program
-from tests.support.terminal import OnTerminal
-
-EXEC = (program(), "exec", "--")
+from tests.support.jobs import EXEC, spooled
 
 
 @pytest.fixture
@@ -42,12 +40,6 @@ async def events(daemon: Daemon, pattern: str = "job.#") -> list[dict[str, Any]]
     """All that were published since the last time, oldest first."""
     lines = (await daemon.command("get", pattern, "-n", "100", "--json")).out.splitlines()
     return [json.loads(line)["event"] for line in lines]
-
-
-def spooled(environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    """All that wait for the daemon, oldest first."""
-    files = sorted(Path(environment["XMPPBUS_STATE"], "spool").glob("*.events"))
-    return [json.loads(line)["event"] for path in files for line in path.read_text().splitlines()]
 
 
 # --- what passes through ----------------------------------------------------------------------------------------------
@@ -295,84 +287,3 @@ async def test_arguments_are_not_published(daemon: Daemon) -> None:
     found = await events(daemon)
     assert "hunter2" not in json.dumps(found)
     assert {each["type"] for each in found} == {"job.true"}
-
-
-# --- on a terminal ----------------------------------------------------------------------------------------------------
-
-
-def test_the_command_has_a_terminal_with_colours_and_width(away: dict[str, str]) -> None:
-    """All three streams; and it is told when the window changes."""
-    script = (
-        "test -t 0 && test -t 1 && test -t 2 && stty size; ls --color=auto -d /; tput setaf 1;"
-        "trap 'stty size; exit 7' WINCH; echo ready; while :; do sleep 0.02; done"
-    )
-    with OnTerminal([*EXEC, "bash", "-c", script], {**away, "TERM": "xterm"}) as terminal:
-        terminal.until_shown("ready\r\n")
-        assert "30 90\r\n" in terminal.shown
-        assert "\x1b[0m\x1b[01;34m/" in terminal.shown
-        assert "\x1b[31m" in terminal.shown
-        terminal.resize(40, 120)
-        terminal.until_shown("40 120")
-        assert terminal.code() == 7
-
-
-def test_passwords_are_asked_for_and_not_shown(away: dict[str, str]) -> None:
-    """From /dev/tty, without an echo; and what was typed is in no event."""
-    ask = "import getpass; print('it was', len(getpass.getpass('Secret: ')))"
-    with OnTerminal([*EXEC, sys.executable, "-c", ask], away) as terminal:
-        terminal.until_shown("Secret: ")
-        terminal.press("hunter2\n")
-        terminal.until_shown("it was 7")
-        assert terminal.code() == 0
-    assert "hunter2" not in terminal.shown
-    assert "hunter2" not in json.dumps(spooled(away))
-
-
-def test_the_keyboard_interrupts_the_command(away: dict[str, str], tmp_path: Path) -> None:
-    """Ctrl-C is for it; and the terminal is left as it was."""
-    script = tmp_path / "script"
-    script.write_text("trap 'echo caught; exit 6' INT; echo ready; while :; do sleep 0.02; done\n")
-    with OnTerminal(["bash", "--norc", "-i"], {**away, "PS1": "$ ", "TERM": "xterm"}) as terminal:
-        terminal.until_shown("$ ")
-        before = terminal.settings()
-        terminal.press(f"{' '.join(EXEC)} sh {script}; echo code $?\n")
-        terminal.until_shown("ready\r\n")
-        terminal.press("\x03")
-        terminal.until_shown("code 6\r\n")
-        assert terminal.shown.count("caught") == 1
-        terminal.until(lambda: terminal.settings() == before, "the terminal to be as it was")
-
-
-def test_a_command_can_be_stopped_and_go_on(away: dict[str, str]) -> None:
-    """Ctrl-Z gives the shell its terminal back; `fg` gives it to the command again."""
-    with OnTerminal(["bash", "--norc", "-i"], {**away, "PS1": "$ ", "TERM": "xterm"}) as terminal:
-        terminal.until_shown("$ ")
-        terminal.press(" ".join(EXEC) + " sh -c 'echo rea\"dy\"; read x; echo got $x; exit 3'; echo first $?\n")
-        terminal.until_shown("ready\r\n")
-        terminal.press("\x1a")
-        terminal.until_shown("Stopped")
-        terminal.press("echo she''ll\n")
-        terminal.until_shown("shell\r\n")
-        terminal.press("fg; echo second $?\n")
-        terminal.press("word\n")
-        terminal.until_shown("got word")
-        terminal.until_shown("second 3")
-
-
-def test_errors_stay_apart_and_coloured_when_only_output_is_redirected(away: dict[str, str], tmp_path: Path) -> None:
-    """`xmppbus exec -- make >log` on a terminal."""
-    log = tmp_path / "log"
-    line = f"{' '.join(EXEC)} sh -c 'test -t 2 && echo terminal >&2; test -t 1 || echo file' >{log}"
-    with OnTerminal(["sh", "-c", line], away) as terminal:
-        terminal.until_shown("terminal\r\n")
-        assert terminal.code() == 0
-    assert log.read_text() == "file\n"
-
-
-def test_a_pager_reads_a_pipe_and_the_keyboard(away: dict[str, str]) -> None:
-    """`seq 999 | xmppbus exec -- less`."""
-    line = f"seq 999 | {' '.join(EXEC)} sh -c 'read first; read key </dev/tty; echo $first and $key'"
-    with OnTerminal(["sh", "-c", line], away) as terminal:
-        terminal.press("pressed\n")
-        terminal.until_shown("1 and pressed")
-        assert terminal.code() == 0

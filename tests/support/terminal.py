@@ -43,7 +43,13 @@ class OnTerminal:
         if self._ended is None:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        os.close(self._number)
+        self.close()
+
+    def close(self) -> None:
+        """As somebody who closes the window."""
+        if self._number >= 0:
+            os.close(self._number)
+            self._number = -1
 
     def press(self, keys: str) -> None:
         """Type; control characters as themselves."""
