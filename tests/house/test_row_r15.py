@@ -1,4 +1,4 @@
-"""R15, numbers over time: here the half that plots, in chat, on the command line and over HTTP."""
+"""R15, results of builds: a CI's webhook becomes an event, and its number is plotted over time."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.support.room_owner import RoomOwner
 from tests.support.server import Server, ServerFactory
 from tests.support.uploading import fetched, uploading
 from tests.support.waiting import until
+from tests.support.webhooks import recorded
 
 SOON = 20.0
 OUT_OF_BAND = "{jabber:x:oob}"
@@ -156,3 +157,39 @@ async def test_r15_without_an_upload_service_there_is_the_curve_in_text_and_chec
         assert about["level"] == "doubt"
         assert any("http_file_share" in lines for lines in about["paste"].values())
         assert any("mod_http_upload" in lines for lines in about["paste"].values())
+
+
+def run_of(week: int) -> tuple[bytes, dict[str, str]]:
+    """GitHub's webhook for a run of a workflow, as it was recorded, but of another week and with another length."""
+    sent = recorded("github/workflow_run-completed")
+    begun = datetime.now(UTC) - timedelta(weeks=WEEKS - 1 - week, minutes=20)
+    ended = begun + timedelta(seconds=300 - 5 * week)
+    body = json.loads(sent.body)
+    times = {"created_at": begun.isoformat(), "run_started_at": begun.isoformat(), "updated_at": ended.isoformat()}
+    body["workflow_run"] |= {**times, "id": week}
+    return json.dumps(body).encode(), {**sent.headers, "x-github-delivery": f"delivery-{week}"}
+
+
+async def test_r15_a_webhook_of_a_ci_becomes_an_event_whose_number_is_plotted(prosody: Server, tmp_path: Path) -> None:
+    """Half a year of runs, each delivered twice: in chat as a curve, and as a picture for the display."""
+    async with await person(prosody, "romeo") as romeo:
+        bot = f"bot@{prosody.component_jid}"
+        config = {"bot": {"affiliations": {bare(romeo): "owner"}}}
+        async with Daemon(tmp_path / "bus", prosody, config=config) as daemon:
+            for week in range(WEEKS):
+                body, headers = run_of(week)
+                for status in (202, 200):
+                    answer = await ask(daemon.url, "POST", "/v1/webhooks/github", body, headers)
+                    assert answer.status == status
+            await until(lambda: f"{prosody.component_jid} is up" in daemon.log(), SOON, "a session")
+            asked = "plot github.workflow_run data.seconds 200d key"
+            romeo.write(f"<message to='{bot}' type='chat'><body>{asked}</body></message>")
+            await romeo.until(lambda: len(texts(romeo, bot)) >= 1, SOON)
+            curve = texts(romeo, bot)[0]
+            assert "█" in curve
+            assert "min 175 s" in curve
+            path = "/v1/plot/github.workflow_run{}?field=data.seconds&since=200d&by=key"
+            picture = await ask(daemon.url, "GET", path.format(".png"))
+            assert (picture.status, picture.body[:8]) == (200, PNG)
+            values = (await ask(daemon.url, "GET", path.format(".json"))).body.decode()
+            assert "octo-org/octo-repo test" in values

@@ -43,7 +43,11 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/topology.md": {"shell": "house/test_row_r08.py"},
     "docs/howto/upgrade.md": {"sh": "house/test_backup.py"},
     "docs/howto/watch.md": {"sh": "house/test_watch.py"},
-    "docs/howto/web-sign-ups.md": {"javascript": "house/test_http.py"},
+    "docs/howto/web-sign-ups.md": {"javascript": "house/test_http.py", "php": "house/test_row_r06.py"},
+    "docs/howto/webhooks.md": {
+        **dict.fromkeys(("bash", "json", "python", "sh", "shell", "yaml"), "house/test_webhooks_page.py"),
+        **dict.fromkeys(("icinga", "monit", "monitsh"), "house/test_webhook_services.py"),
+    },
     "docs/howto/write-a-plugin.md": {"python": "unit/test_plugins.py", "toml": "house/test_pages_lines.py"},
     "docs/reference/consume.md": {"sh": "house/test_row_r11.py"},
     "docs/reference/http.md": {"json": "contract/test_openapi.py"},
