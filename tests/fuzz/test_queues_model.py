@@ -1,4 +1,4 @@
-"""Queues against a model of them: each event is one's at a time, and none is lost, whatever consumers do in whatever order.
+"""Queues against a model of them: each event is one's at a time, and none is lost, whatever is done in whatever order.
 
 `XMPPBUS_FUZZ_RUNS=10000 pytest tests/fuzz/test_queues_model.py` is the long form.
 """
