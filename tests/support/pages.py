@@ -35,6 +35,7 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/read-the-nodes.md": dict.fromkeys(("js", "python"), "servers/test_read_the_nodes.py"),
     "docs/howto/reverse-proxy.md": {"nginx": "house/test_reverse_proxy.py"},
     "docs/howto/rooms.md": dict.fromkeys(("lua", "talk", "yml"), "servers/test_rooms_page.py"),
+    "docs/howto/stomp.md": dict.fromkeys(("bash", "perl", "php", "python", "sh"), "house/test_stomp_page.py"),
     "docs/howto/streams.md": {
         **dict.fromkeys(("python", "sh"), _STREAMS),
         "javascript": "browser/test_streams_page.py",
