@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.errors
 import email.header
+import re
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,7 @@ from xmppbus.inputs.webhook_fields import (
 from xmppbus.interfaces import Accepted
 from xmppbus.plugins import Registry
 
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?<!.{65})")
 PRIORITIES = {
     "1": 1,
     "min": 1,
@@ -63,6 +65,8 @@ def events(sent: Sent) -> list[Fields]:
     topic = found["topic"]
     if not topic:
         raise ValueError("there is no topic: publish to .../v1/webhooks/ntfy/TOPIC, or give `topic` in the JSON")
+    if not _TOPIC.fullmatch(topic):
+        raise ValueError(f"the topic {topic[:64]!r} is not 1 to 64 letters, digits, _ and -")
     if found.get("delay"):
         raise ValueError("a message can't be delayed here; send it when it is due")
     priority = PRIORITIES.get(found["priority"].lower() or "3")

@@ -90,10 +90,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield door
 
 
-@SCHEMA.exclude(path="/v1/stream").parametrize()
+@SCHEMA.exclude(path="/v1/stream").exclude(method="PUT", path_regex="^/v1/webhooks/").parametrize()
 @BOUNDED
 def test_every_request_is_answered_as_described(case: schemathesis.Case[Any], running: Running) -> None:
-    """Status, headers and JSON; never a 5xx."""
+    """Status, headers and JSON; never a 5xx. PUT is what POST is where a webhook is sent."""
     case.call_and_validate(base_url=running.url, timeout=20, excluded_checks=UNDECIDED)
 
 

@@ -22,7 +22,7 @@ from xmppbus.inputs.webhook_signatures import SLACK, STANDARD, hexadecimal, shar
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import Result
 
-EXAMPLES = int(os.environ.get("XMPPBUS_FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("XMPPBUS_FUZZ_EXAMPLES", "25"))
 BOUNDED = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 DEFAULTS = {"id": "1", "source": "here", "time": "2026-01-31T12:00:00Z"}
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ def mutilated(draw: st.DrawFn) -> tuple[dict[str, str], Any]:
     return dict(recorded["headers"]), body
 
 
-bodies = (
+bodies: st.SearchStrategy[tuple[dict[str, str], bytes]] = (
     mutilated().map(lambda each: (each[0], json.dumps(each[1]).encode()))
     | anything.map(lambda each: ({}, json.dumps(each).encode()))
     | st.binary(max_size=300).map(lambda each: ({}, each))

@@ -188,6 +188,9 @@ def test_ntfy_takes_files_and_empty_messages_and_refuses_what_is_for_later() -> 
     assert empty["summary"] == "triggered"
     with pytest.raises(ValueError, match="can't be delayed"):
         ntfy(Sent(b"x", {"in": "30m"}, {}, "door"))
+    for topic in ("a b", "é", "x" * 65, "a/b", "."):
+        with pytest.raises(ValueError, match="the topic"):
+            ntfy(Sent(b"x", {}, {}, topic))
     with pytest.raises(ValueError, match="priority 'loud'"):
         ntfy(Sent(b"x", {"priority": "loud"}, {}, "door"))
 
