@@ -1,14 +1,18 @@
-"""R6, the feed of sign-ups: those of a web site, and those on the XMPP server itself."""
+"""R6, the feed of sign-ups: those of a web site (docs/howto/web-sign-ups.md), and those on the XMPP server itself
+(docs/howto/sign-ups.md, whose lines `tests.support.sign_ups` gives the servers)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
 from time import monotonic
 
 from tests.house.subscribers import Readers, readers
 from tests.support.daemon import Daemon
+from tests.support.missing import need
+from tests.support.pages import block
 from tests.support.server import Server, ServerFactory
 from tests.support.sign_ups import leave, register, telling_server
 from tests.support.waiting import until
@@ -57,6 +61,28 @@ async def test_r6_a_sign_up_on_the_web_site_is_with_the_subscribers_within_two_s
             assert event["data"] == {"plan": "free"}
         refused, _ = await daemon.request("POST", "/v1/events", json.dumps({**sign_up, "type": "disk.full"}), headers)
         assert refused == 403
+
+
+async def test_the_php_of_a_web_site_publishes_its_sign_ups(tmp_path: Path) -> None:
+    """As it stands in docs/howto/web-sign-ups.md; a second time it is known, and a refusal is an exception."""
+    need("php")
+    user = "$user = (object)['id' => 7, 'name' => 'alice', 'plan' => 'free'];"
+    script = block("docs/howto/web-sign-ups.md", "php").replace("publish([", f"{user}\npublish([", 1)
+    daemon, tokens, token = await with_tokens(tmp_path)
+    listen = f"127.0.0.1:{daemon.http_port}"
+    daemon.configure(None, config={"http": {"listen": listen, "tokens_file": str(tokens)}})
+    async with daemon:
+        for presented, wanted in ((token, ""), (token, ""), ("wrong", "xmppbus answered 401")):
+            environment = {**daemon.environment, "XMPPBUS_URL": daemon.url, "XMPPBUS_TOKEN": presented}
+            command = ["php", "-d", "display_errors=stderr"]
+            done = await asyncio.to_thread(
+                subprocess.run, command, input=script, env=environment, capture_output=True, text=True, check=False
+            )
+            assert (done.returncode == 0) == (not wanted), done
+            assert wanted in done.stderr
+        listed = (await daemon.command("listen", "--since", "all", "-n", "1", "--json")).json
+    assert listed["event"]["id"] == "signup-7"
+    assert listed["event"]["summary"] == "alice joined"
 
 
 async def test_r6_a_user_who_registers_on_the_server_is_with_the_subscribers_within_two_seconds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 
 from tests.support.daemon import Daemon, Done, finished, program
 from tests.support.missing import need
+from tests.support.pages import block
 from tests.unit.test_mail import CRON
 from xmppbus import limits
 
 MAIL = b"From: me\nTo: disk.full, root@web1\nSubject: 93 %\n\ntext\n"
+PAGE = "docs/howto/mail.md"
 NAMED = {"inputs": {"smtp": {"listen": "127.0.0.1:0", "recipients": {"root": "cron.mail"}}}}
 
 
@@ -59,11 +62,13 @@ async def test_cron_hands_its_mail_over_and_hears_nothing(daemon: Sending) -> No
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LOGNAME": "root", "SHELL": "/bin/sh"}
     environment |= {name: daemon.environment[name] for name in ("XMPPBUS_SOCKET",)}
     arguments = ("-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root")
-    for line in (arguments, ("-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "root")):
+    to = re.findall("^MAILTO=(.*)$", block(PAGE, "cron"), re.MULTILINE)
+    assert to == ["cron.backup"]
+    for line in ((*arguments[:-1], *to), arguments, ("-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "root")):
         done = await daemon.call(*line, mail=CRON, environment=environment)
         assert (done.code, done.out, done.err) == (0, "", "")
-    events = await daemon.events(2)
-    assert [each["type"] for each in events] == ["cron.mail"] * 2
+    events = await daemon.events(3)
+    assert [each["type"] for each in events] == ["cron.backup", "cron.mail", "cron.mail"]
     assert events[0]["summary"] == "cron on web1 (root): /usr/local/bin/backup --all"
     assert events[0]["data"]["text"] == "rsync: connection refused (…)"
 
@@ -123,10 +128,11 @@ async def test_without_a_daemon_the_mail_waits_in_the_spool_and_a_long_one_is_cu
 
 
 async def test_php_sends_its_mails_through_it(daemon: Sending) -> None:
-    """mail() calls what `sendmail_path` names."""
+    """mail() calls what `sendmail_path` names, as docs/howto/mail.md has it."""
     need("php")
     code = "exit(mail('user.mail@localhost', 'Tür offen', \"Zeile 1\\nZeile 2\", 'From: shop@shop.example') ? 0 : 1);"
-    line = ["php", "-d", f"sendmail_path={daemon.sendmail} -t -i", "-r", code]
+    (daemon.directory / "php.ini").write_text(block(PAGE, "ini").replace("/usr/local/bin/xmppbus", program()))
+    line = ["php", "-c", str(daemon.directory / "php.ini"), "-r", code]
     done = await asyncio.to_thread(subprocess.run, line, env=daemon.environment, capture_output=True, check=False)
     assert done.returncode == 0, done
     (event,) = await daemon.events(1)

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.daemon import Daemon, bot_without_a_server, finished
 from tests.support.missing import need
+from tests.support.pages import ROOT, blocks
 from tests.support.ports import free_port
 from tests.support.waiting import until
 from tests.support.without_extra import program_without
 from tests.unit.test_mail import CRON, SMARTD
 from xmppbus import limits
 from xmppbus.demo.prosody import make_certificate
+from xmppbus.inputs.smtp import SmtpOptions, settings_of
 
 SOON = 10.0
+PAGE = ROOT / "docs/howto/mail.md"
 CANARY = "canary-51c7-mail"
 
 
@@ -256,3 +260,23 @@ async def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None
     done = await finished(process, None, 30)
     assert done.code == 78
     assert "pip install 'xmppbus[smtp]'" in done.err
+
+
+async def test_the_lines_of_the_page_do_what_it_says(tmp_path: Path) -> None:
+    """docs/howto/mail.md: its configs, and each of its commands but those that change the machine."""
+    need("swaks")
+    here, beyond = [yaml.safe_load(text)["inputs"]["smtp"] for kind, text in blocks(PAGE) if kind == "yaml"]
+    with pytest.raises(ValueError, match="xmppbus token add"):
+        settings_of(SmtpOptions(**beyond))
+    daemon = Mailing(tmp_path / "bus", recipients=here["recipients"])
+    async with daemon:
+        for line in (line for kind, text in blocks(PAGE) if kind == "sh" for line in text.splitlines()):
+            if line.startswith("xmppbus token"):
+                await daemon.shell(f"{line} --file tokens")
+            elif not line.startswith("sudo "):
+                await daemon.shell(line.replace(here["listen"], f"127.0.0.1:{daemon.port}"))
+        await asyncio.to_thread(daemon.send, ["root@web1", "camera@garden.example.org"], b"Subject: a\n\n")
+        events = await daemon.events(5)
+    assert [each["type"] for each in events] == ["disk.full", "user.mail", "disk.full", "cron.mail", "motion.garden"]
+    assert [each.get("severity") for each in events[:3]] == ["warning", None, "warning"]
+    assert [each["summary"] for each in events[:3]] == ["93 % of /", "hello", "93 %"]

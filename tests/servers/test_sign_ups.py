@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.daemon import Daemon
+from tests.support.pages import ROOT, blocks
 from tests.support.server import ServerFactory
-from tests.support.sign_ups import register, telling_server
+from tests.support.sign_ups import PAGE, register, telling_server
 from tests.support.waiting import until
 
 SOON = 20.0
@@ -53,3 +54,39 @@ async def test_a_sign_up_while_the_bus_is_away_comes_once_when_it_is_back(
     assert [each["subject"] for each in events] == [f"{user}@localhost" for user in ("alice", "bob", "carol")]
     log = server.log()
     assert not any(secret.strip() in log for secret in (good, narrow, CANARY))
+
+
+async def test_the_commands_of_the_page_write_the_modules_and_the_tokens(tmp_path: Path) -> None:
+    """docs/howto/sign-ups.md line by line; those for the servers are the ones that `server-module` names, and
+    `telling_server` does what they do."""
+    tokens = tmp_path / "tokens"
+    daemon = Daemon(tmp_path / "bus")
+    daemon.configure(None, config={"http": {"listen": f"127.0.0.1:{daemon.http_port}", "tokens_file": str(tokens)}})
+    named = [
+        step.partition("   #")[0]
+        for name in ("prosody", "ejabberd")
+        for step in (await daemon.command("server-module", name, "--to", str(tmp_path), "--json", "--dry-run")).json[
+            "next"
+        ]
+    ]
+    lines = [line for kind, text in blocks(ROOT / PAGE) if kind == "sh" for line in text.splitlines()]
+    for line in lines:
+        if line.startswith("sudo xmppbus server-module"):
+            said = await daemon.shell(f"{line.removeprefix('sudo ')} --to {tmp_path / 'modules'}")
+            assert "xmppbus.token" in said
+        elif line.startswith("xmppbus listen"):
+            assert "Usage" in await daemon.shell(f"{line} --help")
+        else:
+            assert line in named
+        if "token add" in line:
+            (tmp_path / "etc").mkdir(exist_ok=True)
+            here = line.replace("sudo install -m 640 -g prosody", "install -m 640").replace(
+                "sudo install -m 640 -g ejabberd", "install -m 640"
+            )
+            target = Path(line.split()[-1]).name
+            await daemon.shell(here.replace(line.split()[-1], str(tmp_path / "etc" / target)))
+            made = tmp_path / "etc" / target
+            assert made.stat().st_mode & 0o777 == 0o640
+            assert made.read_text().startswith("xmppbus.")
+    written = {path.name for path in (tmp_path / "modules").rglob("*") if path.is_file()}
+    assert written == {"mod_xmppbus.lua", "mod_xmppbus.erl", "mod_xmppbus.spec"}

@@ -26,6 +26,10 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/ejabberd.md": {"yaml": _LINES},
     "docs/howto/first-steps.md": {"shell": "house/test_init.py"},
     "docs/howto/follow-a-log-file.md": dict.fromkeys(("json", "sh", "yaml"), "house/test_follow.py"),
+    "docs/howto/mail.md": {
+        **dict.fromkeys(("cron", "ini"), "house/test_sendmail.py"),
+        **dict.fromkeys(("sh", "yaml"), "house/test_smtp.py"),
+    },
     "docs/howto/monitoring.md": dict.fromkeys(("sh", "yaml"), "house/test_alerts.py"),
     "docs/howto/nodes-from-the-shell.md": dict.fromkeys(("python", "sh"), "house/test_nodes_page.py"),
     "docs/howto/packaging.md": dict.fromkeys(("make", "sh"), "house/test_packaging.py"),
@@ -35,6 +39,10 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/read-the-nodes.md": dict.fromkeys(("js", "python"), "servers/test_read_the_nodes.py"),
     "docs/howto/reverse-proxy.md": {"nginx": "house/test_reverse_proxy.py"},
     "docs/howto/rooms.md": dict.fromkeys(("lua", "talk", "yml"), "servers/test_rooms_page.py"),
+    "docs/howto/sign-ups.md": {
+        **dict.fromkeys(("lua", "yml"), "house/test_row_r06.py"),
+        "sh": "servers/test_sign_ups.py",
+    },
     "docs/howto/stomp.md": dict.fromkeys(("bash", "perl", "php", "python", "sh"), "house/test_stomp_page.py"),
     "docs/howto/streams.md": {
         **dict.fromkeys(("python", "sh"), _STREAMS),
@@ -60,7 +68,7 @@ OWN_TESTS: dict[str, dict[str, str]] = {
 `house/test_readme.py` (sh) or loaded by `unit/test_config_schema.py` (yaml)."""
 
 NOT_RUN = {
-    ("docs/howto/web-sign-ups.md", "php"): "there is no PHP here; the JavaScript beside it does the same, and is run",
+    ("docs/howto/sign-ups.md", "bash"): "there is no Openfire in Debian",
 }
 """Blocks that no test runs, and why."""
 

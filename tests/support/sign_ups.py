@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
+
+import yaml
 
 from tests.support.daemon import Daemon
 from tests.support.ejabberd import Ejabberd
+from tests.support.pages import block
 from tests.support.raw import TLS, RawError, RawStream, account, start_client_stream, unverified_tls
 from tests.support.server import DOMAIN, Server, ServerFactory
 
 REGISTER = "jabber:iq:register"
-EVENTS = ("signup", "deleted", "login")
+PAGE = "docs/howto/sign-ups.md"
 
 
 async def telling_server(name: str, own_server: ServerFactory, daemon: Daemon, token: Path) -> Server:
-    """A started server whose module posts to the daemon, with the token in that file."""
+    """A started server with the lines of docs/howto/sign-ups.md, whose module posts to the daemon, with the token in
+    that file."""
     modules = daemon.directory / f"{name}-modules"
     url = f"{daemon.url}/v1/events"
     await daemon.command("server-module", name, "--to", str(modules), "--url", url)
     if name == "prosody":
-        lines = [
-            f'plugin_paths = {{ "{modules}" }}',
-            f'xmppbus_url = "{url}"',
-            f'xmppbus_token_file = "{token}"',
-            'xmppbus_events = { "signup", "deleted", "login" }',
-        ]
-        return await own_server(name, modules=("xmppbus",), registration=True, lines=lines)
+        lines = block(PAGE, "lua").replace("/usr/local/lib/prosody/modules", str(modules))
+        lines = lines.replace("example.org", DOMAIN).replace("/etc/prosody/xmppbus.token", str(token))
+        return await own_server(name, registration=True, lines=[*lines.splitlines(), f'    xmppbus_url = "{url}"'])
     open_to_all = {"mod_register": {"ip_access": "all"}}
     server = await own_server(name, modules=open_to_all, options={"registration_timeout": "infinity"})
     assert isinstance(server, Ejabberd)
@@ -35,13 +34,10 @@ async def telling_server(name: str, own_server: ServerFactory, daemon: Daemon, t
     sources.parent.mkdir()
     modules.rename(sources)
     assert await server.administer("module_install", module="mod_xmppbus") == 0, server.log()
-    await server.load_modules({"mod_xmppbus": options_of_ejabberd(url, token)})
+    wanted = yaml.safe_load(block(PAGE, "yml").replace("/etc/ejabberd/xmppbus.token", str(token)))["modules"]
+    wanted["mod_xmppbus"]["url"] = url
+    await server.load_modules(wanted)
     return server
-
-
-def options_of_ejabberd(url: str, token: Path) -> dict[str, Any]:
-    """Of mod_xmppbus."""
-    return {"url": url, "token_file": str(token), "events": list(EVENTS)}
 
 
 async def register(server: Server, user: str, password: str) -> None:
