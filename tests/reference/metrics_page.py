@@ -25,12 +25,13 @@ LABELS = {
         f"the inputs of `xmppbus status`; `{COMMAND}` for the command line and bots in Python, `{HOUSE}` for what the "
         "bus itself tells"
     ),
-    "output": "the outputs of `xmppbus status`; `via` is the stations of routes",
+    "output": "the outputs of `xmppbus status`; `via` is the stations of routes, `queue` what was consumed from queues",
     "result": "`new`, or `known`: sent before under the same name",
     "code": (
         "of `xmppbus_http_answers_total` the status; of `xmppbus_events_refused_total` that of a "
         f"[refusal](errors.md): {', '.join(f'`{code}`' for code in Code)}"
     ),
+    "queue": "the [queues](../howto/queues.md) that were declared; `(others)` for all others together",
     "condition": (
         f"why a place was stopped, by the house's table ([errors](errors.md)); `{OTHER}` for one that only a server "
         "knows"

@@ -68,6 +68,11 @@ MEASURES = (
     Measure("xmppbus_journal_free_bytes", _G, "What is free on its disk, for the daemon's user."),
     Measure("xmppbus_journal_entries", _G, "Events that it holds."),
     Measure("xmppbus_journal_newest_sequence", _G, "The newest sequence."),
+    Measure(
+        "xmppbus_queue_waiting", _G, "Events in a queue, whoever has them; `(others)` were not declared.", ("queue",)
+    ),
+    Measure("xmppbus_queue_leased", _G, "Events of a queue that a consumer has.", ("queue",)),
+    Measure("xmppbus_queue_consumers", _G, "Who consumes a queue.", ("queue",)),
     Measure("xmppbus_journal_waiting", _G, "Deliveries that wait, of all outputs."),
     Measure("xmppbus_journal_dead", _G, "Deliveries that are dead, until somebody retries or drops them."),
     Measure("xmppbus_journal_commit_seconds", _H, "Of one commit, with its fsync."),

@@ -113,6 +113,7 @@ class Metrics:
         sheet.set("xmppbus_accepting", int(found["accepting"]))
         self._doors(sheet, found["inputs"])
         self._outputs(sheet, found)
+        self._queues(sheet, found["queues"])
         self._journal(sheet, found["journal"])
         if found["xmpp"]:
             sheet.set("xmppbus_stream_state", _states([*map(str, State)], found["xmpp"]["state"]))
@@ -162,6 +163,16 @@ class Metrics:
             sheet.set("xmppbus_deliveries_oldest_seconds", status.get("oldest_seconds") or 0.0, name)
             for condition, times in sorted(one.stops.items()):
                 sheet.set("xmppbus_place_stops", times, name, condition)
+
+    def _queues(self, sheet: Sheet, found: Sequence[Mapping[str, Any]]) -> None:
+        """Those that were declared by name, all others together: no label may grow by what somebody sends."""
+        for figure in ("waiting", "leased", "consumers"):
+            others = sum(each[figure] for each in found if not each["declared"])
+            for name, value in [
+                *((each["name"], each[figure]) for each in found if each["declared"]),
+                ("(others)", others),
+            ]:
+                sheet.set(f"xmppbus_queue_{figure}", value, name)
 
     def _journal(self, sheet: Sheet, status: Mapping[str, Any]) -> None:
         journal = _journal_of(self._house)
