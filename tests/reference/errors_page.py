@@ -27,6 +27,7 @@ EXITS = {
     "EMPTY": "nothing found; for `dead`, `get`: there is none",
     "USAGE": "the command line is wrong",
     "DATA": "an event was refused; it is wrong as it is",
+    "NO_USER": "`sendmail`: a recipient that is no type of events; the others got theirs",
     "UNAVAILABLE": "no daemon, or no server; or something that it needs is not installed or configured",
     "SOFTWARE": "a bug, or the journal failed; see the log",
     "CANT_CREATE": "a file could not be made, or is there already",
