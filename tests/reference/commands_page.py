@@ -32,6 +32,7 @@ Everywhere: `--json` prints JSON for programs (but `publish --json FILE|-` reads
 | 75 | try again: the daemon refuses at the moment, stops, or is held by another |
 | 77 | you may not do this |
 | 78 | the config can't be used |
+| 124, 126, 127 | `exec`: the command took too long, can't be executed, was not found; else its own exit code |
 | 130, 141 | ended by Ctrl-C; by a reader that had gone |
 """
 
