@@ -151,6 +151,17 @@ def test_what_is_encoded_is_read_back(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_said_before_a_version_is_agreed_on_can_be_read_in_each(version: str) -> None:
+    """An ERROR may come before CONNECTED."""
+    parser = Parser(SERVER_COMMANDS)
+    parser.version = version
+    parser.feed(encode("ERROR", {"message": "no: '\\x'\n"}))
+    frame = parser.take()
+    assert frame
+    assert frame.headers["message"].strip() == "no: ' x'"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_no_header_can_become_two(version: str) -> None:
     """What a version has no escape for becomes a space, or is left out."""
     hostile = {"a": "x\nb:y", "c": "x\r\nd:y\0", "e:f\ng": "x"}

@@ -78,7 +78,7 @@ class StompInput:
         http = self._house.options.http
         wanted = self._options.tokens_file or (http.tokens_file if http else None) or ""
         if wanted != self._tokens_file and (wanted or is_loopback(self._host)):
-            self._tokens = Tokens(Path(wanted)) if wanted else None
+            self._tokens = Tokens(Path(wanted)) if wanted else None  # a reload has looked whether it can be read
             self._tokens_file = wanted
         return self._tokens
 

@@ -261,7 +261,7 @@ class Connection(asyncio.Protocol):
                 self._parser.version = session.version
                 if self._wrote:
                     await self.ready()
-            elif self._failure:
+            elif self._failure is not None:
                 raise self._failure
             elif self._ended:
                 return
@@ -276,7 +276,7 @@ class Connection(asyncio.Protocol):
         found = [self._next] if self._next else []
         self._next = None
         try:
-            while len(found) < limits.BATCH_EVENTS and (frame := self._parser.take()):
+            while self._failure is None and len(found) < limits.BATCH_EVENTS and (frame := self._parser.take()):
                 if found and not Session.together(found[0], frame):
                     self._next = frame
                     break
@@ -286,7 +286,7 @@ class Connection(asyncio.Protocol):
         except BadFrame as error:
             self._failure = error
         self._count()
-        has_begun = not found and not self._failure and self._parser.has_begun
+        has_begun = not found and self._failure is None and self._parser.has_begun
         self._begun = (self._begun or self._clock()) if has_begun else 0.0
         if not self._reading and self._held <= limits.STOMP_AHEAD_BYTES and self._open:
             self._reading = True

@@ -21,6 +21,7 @@ SERVER_COMMANDS = frozenset(("CONNECTED", "MESSAGE", "RECEIPT", "ERROR"))
 
 _UNESCAPED = ("CONNECT", "CONNECTED", "STOMP")  # so that 1.0 can read them, too
 _ESCAPES = {
+    "": {"\\": " "},  # nobody knows yet what the other side speaks: what each version reads as it is
     "1.0": {},
     "1.1": {"\\": "\\\\", "\n": "\\n", ":": "\\c"},
     "1.2": {"\\": "\\\\", "\n": "\\n", ":": "\\c", "\r": "\\r"},
@@ -201,10 +202,10 @@ def _no_command(command: str) -> str:
 
 def encode(command: str, headers: Mapping[str, str], body: bytes = b"", version: str = "") -> bytes:
     """A frame. What a version can't say in a header becomes a space; a header whose name it can't say is left out."""
-    table = _ESCAPE["1.0" if command in _UNESCAPED else version or "1.0"]
+    table = _ESCAPE["1.0" if command in _UNESCAPED else version]
     lines = [command]
     for name, value in headers.items():
-        if table or ":" not in name:
+        if version > "1.0" or ":" not in name:
             lines.append(f"{_line(name.translate(table))}:{_line(value.translate(table))}")
     if command in WITH_BODY:
         lines.append(f"content-length:{len(body)}")
