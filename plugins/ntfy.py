@@ -80,7 +80,7 @@ def events(sent: Sent) -> list[Fields]:
     fields = {
         "type": typed("ntfy", *topic.split(".")),
         "subject": named(topic),
-        "summary": one_line(first_line(title, 300) or first_line(message, 300)),
+        "summary": one_line(first_line(title, 300) or first_line(message, 300)) or "triggered",
         "severity": SEVERITIES[priority],
         "tags": tags([each for each in found["tags"] if each]),
         "link": link(found["click"]),
@@ -140,7 +140,7 @@ def reply(sent: Sent, fields: Fields, accepted: Accepted, now: datetime) -> Repl
         "event": "message",
         "topic": fields.get("subject", ""),
         "title": data.get("title"),
-        "message": data.get("text", fields["summary"]),
+        "message": data.get("text") or fields["summary"],
         "priority": data.get("priority") if data.get("priority") != 3 else None,
         "tags": fields.get("tags"),
         "click": fields.get("link"),

@@ -184,8 +184,9 @@ def test_ntfy_takes_files_and_empty_messages_and_refuses_what_is_for_later() -> 
     ntfy = presets()["ntfy"].events
     (file,) = ntfy(Sent(b"\xff\xfe", {"filename": "a.bin"}, {}, "files"))
     assert (file["summary"], file["data_base64"]) == ("file a.bin", "//4=")
-    (empty,) = ntfy(Sent(b"", {}, {}, "door"))
-    assert empty["summary"] == "triggered"
+    for nothing in (b"", b"\0"):
+        (empty,) = ntfy(Sent(nothing, {}, {}, "door"))
+        assert empty["summary"] == "triggered"
     with pytest.raises(ValueError, match="can't be delayed"):
         ntfy(Sent(b"x", {"in": "30m"}, {}, "door"))
     for topic in ("a b", "é", "x" * 65, "a/b", "."):
