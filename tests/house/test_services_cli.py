@@ -14,6 +14,7 @@ from tests.house.test_cli_roles import as_nobody
 from tests.house.test_row_r18 import READER, login
 from tests.support.conversation import log_in
 from tests.support.daemon import Daemon, finished, program
+from tests.support.room_owner import RoomOwner
 from tests.support.server import Server
 from tests.support.tmux import Tmux
 from tests.support.waiting import until
@@ -176,6 +177,26 @@ async def test_a_daemon_with_an_account_speaks_for_it(prosody: Server, tmp_path:
         assert (await daemon.run("pep", "tune")).code == 64
 
 
+async def test_the_bot_says_something_in_a_room_that_it_is_in(prosody: Server, tmp_path: Path) -> None:
+    """And refuses for one in which it is not."""
+    async with await log_in(prosody, "listener@localhost") as client:
+        owner = RoomOwner(client)
+        room = await owner.make()
+        async with Daemon(tmp_path / "bus", prosody, config={"bot": {"rooms": [{"jid": room}]}}) as daemon:
+
+            async def said() -> bool:
+                return (await daemon.run("message", room, "Soup today", "--room", "--json")).code == 0
+
+            await until(said, 10, "the bot to be in the room")
+
+            def heard() -> list[str]:
+                found = [each.element for each in client.stanzas if each.get("type") == "groupchat"]
+                return [each.findtext("{*}body") or "" for each in found]
+
+            await until(lambda: "Soup today" in heard(), 5, "the message in the room")
+            assert (await daemon.run("message", "ops@rooms.localhost", "hey", "--room")).code == 1
+
+
 async def test_the_bot_tells_people_and_has_contacts(prosody: Server, tmp_path: Path, node: str) -> None:
     """`message` says it once, from the bot's own JID; `roster` is whom it knows."""
     jid = f"{node}@localhost"
@@ -197,7 +218,6 @@ async def test_the_bot_tells_people_and_has_contacts(prosody: Server, tmp_path: 
         assert (back.code, "did not get it" in back.err) == (1, True)
         assert (await daemon.run("message", jid, "-", input=b"\x07\n")).code == 65
         assert (await daemon.run("message", jid, "x" * 10_001)).code == 65
-        assert (await daemon.run("message", "ops@rooms.localhost", "hey", "--room")).code == 1
         assert "a component has no PEP" in (await daemon.run("pep", "mood", "happy")).err
 
         await daemon.command("roster", "add", jid)

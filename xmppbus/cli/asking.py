@@ -6,14 +6,15 @@ import asyncio
 import functools
 import os
 import textwrap
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from xmppbus.cli.desk import Action, Desk, encode
-from xmppbus.errors import BusError, Code, Refused
+from xmppbus.cli.showing import json_line
+from xmppbus.errors import BusError, Code, Exit, Refused
 from xmppbus.render import plain
 
 if TYPE_CHECKING:
@@ -162,7 +163,10 @@ def _password(desk: Desk, login: Login) -> str:
         raise Refused(Code.USAGE, text)
     import getpass
 
-    return getpass.getpass(f"Password of {plain(login.account or '')}: ")
+    try:
+        return getpass.getpass(f"Password of {plain(login.account or '')}: ")
+    except EOFError:
+        raise Refused(Code.USAGE, "no password was typed, so nobody logged in") from None
 
 
 # --- shown ----------------------------------------------------------------------------------------------------------
@@ -181,6 +185,15 @@ async def sure(desk: Desk, what: str, follows: str = "", *, yes: bool) -> bool:
         return True
     await desk.err("nothing was done")
     return False
+
+
+async def done(desk: Desk, word: str, shown: Mapping[str, str], *, json: bool) -> int:
+    """What was done, and to what: `made  lunch  pubsub.example.org`, or as JSON; the exit code."""
+    if json:
+        await desk.terminal.write(json_line({"done": word, **shown}))
+    else:
+        await desk.out("  ".join(filter(None, (word, *(line(each) for each in shown.values())))))
+    return Exit.OK
 
 
 def line(text: str) -> str:

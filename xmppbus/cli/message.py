@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from xmppbus import limits
-from xmppbus.cli.asking import JSON, Visit, Work, asks, line
+from xmppbus.cli.asking import JSON, Visit, Work, asks, done, line
 from xmppbus.cli.desk import Desk, read_all
-from xmppbus.cli.showing import json_line
-from xmppbus.errors import Code, Exit, Refused
+from xmppbus.errors import Code, Refused
 
 if TYPE_CHECKING:
     from xmppbus.house import House
@@ -46,11 +45,7 @@ def message(*, jid: str, text: tuple[str, ...], room: bool, nick: str, json: boo
             made = await _from_account(visit, to, body, nick, room=room)
         else:
             made = await _from_the_bot(visit.house, visit, to, body, room=room)
-        if json:
-            await visit.desk.terminal.write(json_line({"id": made, "to": to}))
-        else:
-            await visit.desk.out(f"sent  {line(to)}")
-        return Exit.OK
+        return await done(visit.desk, "sent", {"to": to, "id": made}, json=json)
 
     return work
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppbus.cli import node_config, node_items, node_people
-from xmppbus.cli.asking import JSON, SERVICE, YES, Visit, Work, asks, line, rows, sure
+from xmppbus.cli.asking import JSON, SERVICE, YES, Visit, Work, asks, done, line, rows, sure
 from xmppbus.cli.disco import form_rows, identity_words
 from xmppbus.cli.node_config import VALUES, say_ignored, wanted_of
 from xmppbus.cli.showing import json_line
@@ -121,7 +121,7 @@ def create(node_: str, values: tuple[str, ...], service: str, json: bool) -> Wor
             shown = {"service": at.jid, "node": node_, "ignored": [each._asdict() for each in ignored]}
             await desk.terminal.write(json_line(shown))
         else:
-            await desk.out(f"made  {line(node_)}  at {line(at.jid)}")
+            await done(desk, "made", {"node": node_, "service": at.jid}, json=False)
         return await say_ignored(visit, at.jid, ignored)
 
     return work
@@ -131,8 +131,9 @@ def create(node_: str, values: tuple[str, ...], service: str, json: bool) -> Wor
 @click.argument("node_", metavar="NODE")
 @YES
 @SERVICE
+@JSON
 @asks(WHAT)
-def delete(node_: str, yes: bool, service: str) -> Work:
+def delete(node_: str, yes: bool, service: str, json: bool) -> Work:
     """Delete a node, with its items, subscriptions and affiliations.
 
     \b
@@ -147,10 +148,9 @@ def delete(node_: str, yes: bool, service: str) -> Work:
         if not await sure(desk, what, follows, yes=yes):
             return Exit.EMPTY
         await visit.ask(f"can't delete {line(node_)}", at.jid, at.delete(node_))
-        await desk.out(f"deleted  {line(node_)}  at {line(at.jid)}")
         if follows and yes:
             await desk.err(follows)
-        return Exit.OK
+        return await done(desk, "deleted", {"node": node_, "service": at.jid}, json=json)
 
     return work
 
@@ -159,8 +159,9 @@ def delete(node_: str, yes: bool, service: str) -> Work:
 @click.argument("node_", metavar="NODE")
 @YES
 @SERVICE
+@JSON
 @asks(WHAT)
-def purge(node_: str, yes: bool, service: str) -> Work:
+def purge(node_: str, yes: bool, service: str, json: bool) -> Work:
     """Delete all items of a node; the node stays.
 
     \b
@@ -173,8 +174,7 @@ def purge(node_: str, yes: bool, service: str) -> Work:
         if not await sure(desk, f"delete all items of {line(node_)} at {line(at.jid)}", yes=yes):
             return Exit.EMPTY
         await visit.ask(f"can't purge {line(node_)}", at.jid, at.purge(node_))
-        await desk.out(f"purged  {line(node_)}  at {line(at.jid)}")
-        return Exit.OK
+        return await done(desk, "purged", {"node": node_, "service": at.jid}, json=json)
 
     return work
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from xmppbus.cli.asking import JSON, SERVICE, Visit, Work, asks, line
+from xmppbus.cli.asking import JSON, SERVICE, Visit, Work, asks, done, line
 from xmppbus.cli.desk import Desk
 from xmppbus.cli.showing import json_line
 from xmppbus.errors import Exit
@@ -84,8 +84,9 @@ def _nothing(item: NodeItem) -> str:
 @click.argument("node", metavar="NODE")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @SERVICE
+@JSON
 @asks("change nodes in the bus's name")
-def retract(node: str, ids: tuple[str, ...], service: str) -> Work:
+def retract(node: str, ids: tuple[str, ...], service: str, json: bool) -> Work:
     """Delete single items of a node, by their ids; the subscribers are told.
 
     \b
@@ -97,7 +98,7 @@ def retract(node: str, ids: tuple[str, ...], service: str) -> Work:
         at = visit.service(service)
         for each in ids:
             await visit.ask(f"can't retract {line(each)} of {line(node)}", at.jid, at.retract(node, each))
-            await visit.desk.out(f"retracted  {line(each)}")
+            await done(visit.desk, "retracted", {"id": each, "node": node, "service": at.jid}, json=json)
         return Exit.OK
 
     return work

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from xmppbus.cli.asking import JSON, SERVICE, Visit, Work, asks, line, rows
+from xmppbus.cli.asking import JSON, SERVICE, Visit, Work, asks, done, line, rows
 from xmppbus.cli.showing import json_line
 from xmppbus.errors import Exit
 
@@ -53,8 +53,9 @@ def subscribe(node: str, jid: str, service: str, json: bool) -> Work:
 @_OWN_JID
 @click.option("--subid", default="", metavar="ID", help="Which, where there are several.")
 @SERVICE
+@JSON
 @asks(_WHAT)
-def unsubscribe(node: str, jid: str, subid: str, service: str) -> Work:
+def unsubscribe(node: str, jid: str, subid: str, service: str, json: bool) -> Work:
     """Take a subscription of the account (--as), or of the bus itself, back.
 
     \b
@@ -68,8 +69,7 @@ def unsubscribe(node: str, jid: str, subid: str, service: str) -> Work:
         at = visit.service(service)
         who = address(jid) if jid else visit.asker.jid
         await visit.ask(f"can't unsubscribe from {line(node)}", at.jid, at.unsubscribe(node, who, subid))
-        await visit.desk.out(f"unsubscribed  {line(node)}  {line(who)}")
-        return Exit.OK
+        return await done(visit.desk, "unsubscribed", {"node": node, "jid": who}, json=json)
 
     return work
 
@@ -147,8 +147,9 @@ def get(node: str, service: str, json: bool) -> Work:
 @click.argument("node", metavar="NODE")
 @click.argument("wanted", nargs=-1, required=True, metavar="JID=AFFILIATION...")
 @SERVICE
+@JSON
 @asks(_WHAT)
-def set_(node: str, wanted: tuple[str, ...], service: str) -> Work:
+def set_(node: str, wanted: tuple[str, ...], service: str, json: bool) -> Work:
     """Say who may do what with a node: owner, publisher, publish-only, member, outcast; `none` takes it back.
 
     \b
@@ -163,9 +164,11 @@ def set_(node: str, wanted: tuple[str, ...], service: str) -> Work:
         at, desk = visit.service(service), visit.desk
         given = {address(jid): each for jid, each in pairs.items()}
         ignored = await visit.ask(f"can't change who may do what with {line(node)}", at.jid, at.affiliate(node, given))
-        done = [(line(jid), each) for jid, each in given.items() if jid not in ignored]
-        if done:
-            await desk.out("\n".join(rows(desk, done)))
+        changed = {jid: each for jid, each in given.items() if jid not in ignored}
+        if json:
+            await desk.terminal.write(json_line({"node": node, "changed": changed, "ignored": ignored}))
+        elif changed:
+            await desk.out("\n".join(rows(desk, [(line(jid), each) for jid, each in changed.items()])))
         for jid, now in ignored.items():
             text = f"{line(at.jid)} said yes to {line(jid)}={given[jid]}, and it is {line(now)} all the same"
             await desk.err(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppbus.cli.asking import JSON, Visit, Work, asks, line, rows
+from xmppbus.cli.asking import JSON, Visit, Work, asks, done, line, rows
 from xmppbus.cli.showing import json_line
 from xmppbus.errors import Code, Exit, Refused
 
@@ -49,8 +49,9 @@ def _parts(names: tuple[str, ...]) -> Callable[[Callable[..., Any]], Callable[..
 @pep.command()
 @_parts(_TUNE)
 @_CLEAR
+@JSON
 @asks(_WHAT)
-def tune(*, clear: bool, **parts: str | None) -> Work:
+def tune(*, clear: bool, json: bool, **parts: str | None) -> Work:
     """Tell what is being heard (XEP-0118): --artist, --title...; length is in seconds, rating from 1 to 10.
 
     \b
@@ -59,14 +60,15 @@ def tune(*, clear: bool, **parts: str | None) -> Work:
           --as romeo@example.org
       xmppbus pep tune --clear --as romeo@example.org
     """
-    return _said("tune", {name: value for name, value in parts.items() if value is not None}, clear=clear)
+    return _said("tune", parts, clear=clear, json=json)
 
 
 @pep.command()
 @_parts(_PLACE)
 @_CLEAR
+@JSON
 @asks(_WHAT)
-def location(*, clear: bool, **parts: str | None) -> Work:
+def location(*, clear: bool, json: bool, **parts: str | None) -> Work:
     """Tell where one is (XEP-0080): --lat and --lon in degrees, accuracy in metres, and words.
 
     \b
@@ -74,10 +76,11 @@ def location(*, clear: bool, **parts: str | None) -> Work:
       xmppbus pep location --locality Verona --country Italy \\
           --as romeo@example.org
     """
-    return _said("location", {name: value for name, value in parts.items() if value is not None}, clear=clear)
+    return _said("location", parts, clear=clear, json=json)
 
 
-def _said(word: str, parts: dict[str, str], *, clear: bool) -> Work:
+def _said(word: str, given: Mapping[str, str | None], *, clear: bool, json: bool) -> Work:
+    parts = {name: value for name, value in given.items() if value is not None}
     if bool(parts) == clear:
         raise click.UsageError(f"Say what of the {word}, or --clear.")
 
@@ -85,7 +88,7 @@ def _said(word: str, parts: dict[str, str], *, clear: bool) -> Work:
         from xmppbus.xmpp.services import pep as payloads
 
         kind = payloads.KINDS[word]
-        return await _publish(visit, kind, payloads.payload(kind, parts), clear=clear)
+        return await _publish(visit, kind, payloads.payload(kind, parts), clear=clear, json=json)
 
     return work
 
@@ -94,8 +97,9 @@ def _said(word: str, parts: dict[str, str], *, clear: bool) -> Work:
 @click.argument("mood_", default="", metavar="[MOOD]")
 @click.argument("text", default="")
 @_CLEAR
+@JSON
 @asks(_WHAT)
-def mood(mood_: str, text: str, clear: bool) -> Work:
+def mood(mood_: str, text: str, clear: bool, json: bool) -> Work:
     """Tell a mood (XEP-0107), such as happy, worried or in_love, and TEXT about it.
 
     \b
@@ -109,7 +113,7 @@ def mood(mood_: str, text: str, clear: bool) -> Work:
     async def work(visit: Visit) -> int:
         from xmppbus.xmpp.services import pep as payloads
 
-        return await _publish(visit, payloads.MOOD, payloads.mood(mood_, text), clear=clear)
+        return await _publish(visit, payloads.MOOD, payloads.mood(mood_, text), clear=clear, json=json)
 
     return work
 
@@ -118,8 +122,9 @@ def mood(mood_: str, text: str, clear: bool) -> Work:
 @click.argument("activity_", default="", metavar="[ACTIVITY]")
 @click.argument("text", default="")
 @_CLEAR
+@JSON
 @asks(_WHAT)
-def activity(activity_: str, text: str, clear: bool) -> Work:
+def activity(activity_: str, text: str, clear: bool, json: bool) -> Work:
     """Tell what one does (XEP-0108), such as working, working/coding or relaxing/reading, and TEXT about it.
 
     \b
@@ -133,7 +138,7 @@ def activity(activity_: str, text: str, clear: bool) -> Work:
     async def work(visit: Visit) -> int:
         from xmppbus.xmpp.services import pep as payloads
 
-        return await _publish(visit, payloads.ACTIVITY, payloads.activity(activity_, text), clear=clear)
+        return await _publish(visit, payloads.ACTIVITY, payloads.activity(activity_, text), clear=clear, json=json)
 
     return work
 
@@ -141,8 +146,9 @@ def activity(activity_: str, text: str, clear: bool) -> Work:
 @pep.command()
 @click.argument("name", default="")
 @_CLEAR
+@JSON
 @asks(_WHAT)
-def nick(name: str, clear: bool) -> Work:
+def nick(name: str, clear: bool, json: bool) -> Work:
     """Tell how one is called (XEP-0172).
 
     \b
@@ -155,12 +161,12 @@ def nick(name: str, clear: bool) -> Work:
     async def work(visit: Visit) -> int:
         from xmppbus.xmpp.services import pep as payloads
 
-        return await _publish(visit, payloads.NICK, payloads.nick(name), clear=clear)
+        return await _publish(visit, payloads.NICK, payloads.nick(name), clear=clear, json=json)
 
     return work
 
 
-async def _publish(visit: Visit, kind: Kind, content: str, *, clear: bool) -> int:
+async def _publish(visit: Visit, kind: Kind, content: str, *, clear: bool, json: bool) -> int:
     from xmppbus.xmpp.services.pep import publish
 
     if visit.asker.is_component:
@@ -168,8 +174,7 @@ async def _publish(visit: Visit, kind: Kind, content: str, *, clear: bool) -> in
         raise Refused(Code.NOT_CONFIGURED, text)
     own = visit.asker.jid
     await visit.ask(f"can't tell the {kind.word}", own, visit.asker.ask("set", own, publish(kind, content)))
-    await visit.desk.out(f"{'cleared' if clear else 'told'}  {kind.word}  of {line(own)}")
-    return Exit.OK
+    return await done(visit.desk, "cleared" if clear else "told", {"what": kind.word, "jid": own}, json=json)
 
 
 @pep.command()

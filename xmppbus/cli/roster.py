@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xmppbus.cli.asking import JSON, YES, Visit, Work, asks, line, rows, sure
+from xmppbus.cli.asking import JSON, YES, Visit, Work, asks, done, line, rows, sure
 from xmppbus.cli.showing import json_line
 from xmppbus.errors import Code, Exit, Refused
 
@@ -106,8 +106,9 @@ def _contacts(visit: Visit) -> Contacts:
 @click.argument("jid")
 @click.option("--name", default="", metavar="NAME", help="How to call it (accounts only).")
 @click.option("--group", "groups", multiple=True, metavar="GROUP", help="Put it into a group (accounts only).")
+@JSON
 @asks(_WHAT)
-def add(jid: str, name: str, groups: tuple[str, ...]) -> Work:
+def add(jid: str, name: str, groups: tuple[str, ...], json: bool) -> Work:
     """Add a contact, and ask it to let its presence be seen.
 
     \b
@@ -124,13 +125,11 @@ def add(jid: str, name: str, groups: tuple[str, ...]) -> Work:
             if name or groups:
                 raise Refused(Code.USAGE, "the bot's contacts have no names and no groups")
             _contacts(visit).invite(who)
-            await visit.desk.out(f"asked  {line(who)}")
-            return Exit.OK
+            return await done(visit.desk, "asked", {"jid": who}, json=json)
         about = f"can't add {line(who)}"
         await visit.ask(about, visit.asker.jid, _ask(visit, "set", rosters.added(who, name, groups)))
         visit.asker.write(rosters.presence("subscribe", who))
-        await visit.desk.out(f"added  {line(who)}")
-        return Exit.OK
+        return await done(visit.desk, "added", {"jid": who}, json=json)
 
     return work
 
@@ -138,8 +137,9 @@ def add(jid: str, name: str, groups: tuple[str, ...]) -> Work:
 @roster.command()
 @click.argument("jid")
 @YES
+@JSON
 @asks(_WHAT)
-def remove(jid: str, yes: bool) -> Work:
+def remove(jid: str, yes: bool, json: bool) -> Work:
     """Remove a contact; neither sees the other from then on.
 
     \b
@@ -160,7 +160,6 @@ def remove(jid: str, yes: bool) -> Work:
         else:
             about = f"can't remove {line(who)}"
             await visit.ask(about, visit.asker.jid, _ask(visit, "set", rosters.removed(who)))
-        await visit.desk.out(f"removed  {line(who)}")
-        return Exit.OK
+        return await done(visit.desk, "removed", {"jid": who}, json=json)
 
     return work
