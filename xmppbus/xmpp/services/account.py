@@ -19,8 +19,7 @@ from xmppbus.xmpp.connection import Address, Connection, Ended
 from xmppbus.xmpp.pipeline import Pipeline
 from xmppbus.xmpp.replies import ErrorAnswer, ErrorReply, NoAnswer, Unanswered, error_of
 from xmppbus.xmpp.services.asking import address as prepared
-from xmppbus.xmpp.services.asking import explained, legal
-from xmppbus.xmpp.services.saying import came_back
+from xmppbus.xmpp.services.asking import came_back, explained, legal
 from xmppbus.xmpp.stanzas import attribute
 
 CLIENT_PORT = 5222

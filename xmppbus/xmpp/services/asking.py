@@ -156,3 +156,10 @@ def condition_words(reply: ErrorReply) -> str:
         words.append(f"{plain(reply.specific)[:100]} {plain(reply.feature)[:100]}".strip())
     said = " ".join(plain(reply.text).split())[:300]
     return ", ".join(words) + (f": {said}" if said else "")
+
+
+def came_back(to: str, error: ErrorReply) -> Refused:
+    """A message that came back (RFC 6121 §8.5), in words."""
+    return Refused(
+        Code.NOT_FOUND, f"{to} did not get it ({condition_words(error)}); is there such an account, and is it there?"
+    )

@@ -12,15 +12,8 @@ from xmppbus.people.addresses import bare
 from xmppbus.xmpp.messages import Heard, chat
 from xmppbus.xmpp.replies import ErrorReply
 from xmppbus.xmpp.rooms import Rooms
-from xmppbus.xmpp.services.asking import condition_words
+from xmppbus.xmpp.services.asking import came_back, condition_words
 from xmppbus.xmpp.talk import Talk
-
-
-def came_back(to: str, error: ErrorReply) -> Refused:
-    """A message that came back (RFC 6121 §8.5), in words."""
-    return Refused(
-        Code.NOT_FOUND, f"{to} did not get it ({condition_words(error)}); is there such an account, and is it there?"
-    )
 
 
 async def tell(talk: Talk, to: str, text: str) -> str:
