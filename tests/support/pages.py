@@ -36,6 +36,8 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/plots.md": dict.fromkeys(("sh", "yaml"), _PLOTS),
     "docs/howto/prosody.md": {"lua": _LINES},
     "docs/howto/queues.md": dict.fromkeys(("bash", "python", "sh", "yaml"), "house/test_row_r11.py"),
+    "docs/howto/rabbitmq.md": dict.fromkeys(("sh", "shell"), "house/test_row_r11_amqp.py"),
+    "docs/howto/redis.md": {"sh": "house/test_redis.py"},
     "docs/howto/read-the-nodes.md": dict.fromkeys(("js", "python"), "servers/test_read_the_nodes.py"),
     "docs/howto/reverse-proxy.md": {"nginx": "house/test_reverse_proxy.py"},
     "docs/howto/rooms.md": dict.fromkeys(("lua", "talk", "yml"), "servers/test_rooms_page.py"),
@@ -52,6 +54,7 @@ OWN_TESTS: dict[str, dict[str, str]] = {
     "docs/howto/topology.md": {"shell": "house/test_row_r08.py"},
     "docs/howto/upgrade.md": {"sh": "house/test_backup.py"},
     "docs/howto/watch.md": {"sh": "house/test_watch.py"},
+    "docs/howto/why-nothing-comes.md": {"sh": "house/test_monitor.py"},
     "docs/howto/web-sign-ups.md": {"javascript": "house/test_http.py", "php": "house/test_row_r06.py"},
     "docs/howto/webhooks.md": {
         **dict.fromkeys(("bash", "json", "python", "sh", "shell", "yaml"), "house/test_webhooks_page.py"),

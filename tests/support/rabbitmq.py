@@ -1,20 +1,21 @@
 """A private RabbitMQ of Debian's package, as a yardstick: own node, own files, loopback only, nothing left behind.
 
-The benchmarks measure "accepted and on disk" against its persistent messages with publisher confirms.
+The benchmarks measure "accepted and on disk" against its persistent messages with publisher confirms; the tests of row
+R11 kill it while messages are on their way.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.support.ports import free_port, is_open
@@ -25,18 +26,62 @@ START_TIMEOUT = 60.0
 STOP_TIMEOUT = 20.0
 
 
-@dataclass(frozen=True, slots=True)
 class RabbitMQ:
-    """A running broker: where to connect, and the process that is it."""
+    """A broker in a directory of its own, which can be killed, and started again on what it has left there."""
 
-    port: int
-    directory: Path
-    process_id: int
+    def __init__(self, directory: Path, settings: str = "") -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._log = directory / "server.log"
+        self._epmd = free_port()
+        self.environment = broker_environment(directory, self.port, free_port(), self._epmd)
+        with (directory / "rabbitmq.conf").open("a") as file:
+            file.write(settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process_id(self) -> int:
+        """Of the Erlang machine, which is the broker."""
+        assert self._process
+        return self._process.pid
 
     @property
     def url(self) -> str:
         """For an AMQP 0-9-1 client; RabbitMQ's guest may log in over loopback."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
+
+    def mapper(self) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+        """Erlang's port mapper, started by us in the foreground, or the broker would start one that outlives it."""
+        command = [epmd_program(), "-address", "127.0.0.1", "-port", str(self._epmd)]
+        return running(command, self.environment, self.directory / "epmd.log")
+
+    def start(self) -> None:
+        """Return when it answers."""
+        until_open(self._epmd)
+        self._process = spawn([str(SERVER)], self.environment, self._log)
+        until_amqp(self.port, self._process, self._log)
+
+    def kill(self) -> None:
+        """SIGKILL, with what it has started itself; gone when this returns."""
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        """As its operator does."""
+        if self._process:
+            end(self._process)
+
+    def on_path(self) -> Path:
+        """A directory with a `rabbitmqctl` that speaks to this broker."""
+        directory = self.directory / "bin"
+        directory.mkdir(exist_ok=True)
+        given = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.environment.items())
+        script = directory / "rabbitmqctl"
+        script.write_text(f'#!/bin/sh\nexec env -i {given} {SERVER.with_name("rabbitmqctl")} "$@"\n')
+        script.chmod(0o755)
+        return directory
 
 
 def available() -> bool:
@@ -51,20 +96,16 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def rabbitmq() -> Iterator[RabbitMQ]:
-    """Start a broker in a temporary directory; stop it, and its epmd, on the way out."""
+def rabbitmq(settings: Callable[[Path], str] = lambda _: "") -> Iterator[RabbitMQ]:
+    """Start a broker in a temporary directory, with more settings for it; stop it, and its epmd, on the way out."""
     directory = Path(tempfile.mkdtemp(prefix="xmppbus-rabbitmq-"))
-    amqp, distribution, epmd = free_port(), free_port(), free_port()
-    environment = broker_environment(directory, amqp, distribution, epmd)
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        # Started by us in the foreground, or the broker would start one that outlives it.
-        mapper = [epmd_program(), "-address", "127.0.0.1", "-port", str(epmd)]
-        stack.enter_context(running(mapper, environment, directory / "epmd.log"))
-        until_open(epmd)
-        broker = stack.enter_context(running([str(SERVER)], environment, directory / "server.log"))
-        until_amqp(amqp, broker, directory / "server.log")
-        yield RabbitMQ(amqp, directory, broker.pid)
+        broker = RabbitMQ(directory, settings(directory))
+        stack.enter_context(broker.mapper())
+        stack.callback(broker.stop)
+        broker.start()
+        yield broker
 
 
 def epmd_program() -> str:
@@ -99,8 +140,17 @@ def broker_environment(directory: Path, amqp: int, distribution: int, epmd: int)
 @contextlib.contextmanager
 def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A child in its own process group, terminated (then killed) at the end."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
+    process = spawn(command, environment, log)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """A child in its own process group."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
             command,
             env=environment,
             cwd=log.parent,
@@ -109,17 +159,18 @@ def running(command: list[str], environment: dict[str, str], log: Path) -> Itera
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Terminated, then killed, with what it started itself: erl_child_setup, inet_gethost."""
+    process.terminate()
     try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        with contextlib.suppress(ProcessLookupError):  # what it started itself: erl_child_setup, inet_gethost
-            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def until_open(port: int) -> None:

@@ -25,12 +25,17 @@ class GivenBack(Exception):
     """Messages are in the queue again, for us or another consumer: we can't take them now."""
 
 
-async def consume(session: Session, source: Source, prefetch: int, handle: Handle) -> None:
-    """Until cancelled. Raises `GivenBack`; `Away` where the queue can't be consumed; or what became of the channel."""
+async def consume(
+    session: Session, source: Source, prefetch: int, handle: Handle, opened: Callable[[str], None]
+) -> None:
+    """Until cancelled; `opened` is told once the broker hands out messages.
+
+    Raises `GivenBack`; `Away` where the queue can't be consumed; or what became of the channel.
+    """
     channel = session.connection.channel(publisher_confirms=False)
     await channel.initialize(timeout=limits.BROKER_ANSWER_SECONDS)
     try:
-        await _consume(channel, source, prefetch, handle)
+        await _consume(channel, source, prefetch, handle, opened)
     except ChannelNotFoundEntity as error:
         mend = "make the exchange" if source.exchange else "make the queue, or take it out of `queues`"
         raise Away(f"{error}; {mend}") from None
@@ -44,7 +49,9 @@ async def consume(session: Session, source: Source, prefetch: int, handle: Handl
                 await channel.close()
 
 
-async def _consume(channel: AbstractChannel, source: Source, prefetch: int, handle: Handle) -> None:
+async def _consume(
+    channel: AbstractChannel, source: Source, prefetch: int, handle: Handle, opened: Callable[[str], None]
+) -> None:
     arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()  # the broker keeps to the prefetch
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
     wire = await channel.get_underlay_channel()  # what the library makes of a message raises for strange properties
@@ -53,6 +60,7 @@ async def _consume(channel: AbstractChannel, source: Source, prefetch: int, hand
         await _declare(channel, source)
     await wire.basic_qos(prefetch_count=prefetch, timeout=limits.BROKER_ANSWER_SECONDS)
     await wire.basic_consume(source.queue, arrived.put, timeout=limits.BROKER_ANSWER_SECONDS)
+    opened(source.queue)
     while True:
         batch = await _next(arrived, prefetch)
         # Whoever is cancelled in the middle still says yes to what was accepted, or it would come a second time.

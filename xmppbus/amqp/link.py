@@ -30,6 +30,8 @@ log = logging.getLogger("xmppbus.amqp")
 _AGAIN = Retry(limits.BROKER_AGAIN_FIRST_SECONDS, limits.BROKER_AGAIN_MOST_SECONDS)
 _REFUSED = Retry(limits.BROKER_REFUSED_SECONDS, limits.BROKER_REFUSED_MOST_SECONDS)
 
+LOST = "the connection was lost"
+
 FAULTS = (AMQPError, PAMQPException, OSError, TimeoutError, aiormq.exceptions.ChannelInvalidStateError)
 """What the broker or the network can do to us; anything else is a bug."""
 
@@ -59,9 +61,10 @@ class Link:
         """Connect, do `work` until the connection is lost, and again; until cancelled."""
         loop, attempts = asyncio.get_running_loop(), 0
         while True:
-            begun = loop.time()
+            begun, is_in = loop.time(), False
             try:
                 async with self._session() as session:
+                    is_in = True
                     self.state, self.reason = "up", ""
                     log.info("%s: connected to %s", self._name, self.broker.shown)
                     await session.do(work)
@@ -69,6 +72,9 @@ class Link:
                 error = away
             except FAULTS as fault:
                 error = away_of(fault, self.broker)
+                if str(error) == LOST and not is_in:
+                    hint = "; perhaps it wants another `certificate_file` of us" if self.broker.tls else ""
+                    error = Away(f"it has ended the connection during the login{hint}")
             attempts = 1 if loop.time() - begun >= limits.BROKER_STEADY_SECONDS else attempts + 1
             least = limits.BROKER_REFUSED_SECONDS if error.is_refusal else 0.0
             seconds = (_REFUSED if error.is_refusal else _AGAIN).decide(attempts, self._dice, least)
@@ -147,7 +153,7 @@ def away_of(error: BaseException, broker: Broker) -> Away:
         text = f"it refuses the virtual host `{broker.vhost}`: there is none, or `{broker.user}` has no right to it"
         return Away(text, is_refusal=True)
     if "unexpectedly closed" in text or "reset" in text:
-        text = "the connection was lost"
+        text = LOST
     return Away(text or type(error).__name__)
 
 
@@ -160,7 +166,10 @@ def _known(error: BaseException, broker: Broker) -> Away | None:
         text = f"its certificate is not trusted: {error.verify_message}; name who signed it in `ca_file`"
         is_refusal = True
     elif isinstance(error, ssl.SSLError):
-        text, is_refusal = f"TLS failed ({error.reason or error}); is {where} its port for TLS?", True
+        said = error.reason or str(error)
+        ours = "CERTIFICATE" in said or "UNKNOWN_CA" in said
+        hint = "it wants another `certificate_file` of us" if ours else f"is {where} its port for TLS?"
+        text, is_refusal = f"TLS failed ({said}); {hint}", True
     elif isinstance(error, ConnectionRefusedError):
         text = f"nothing listens on {where}"
     elif isinstance(error, gaierror):

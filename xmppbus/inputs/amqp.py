@@ -77,12 +77,14 @@ class AmqpInput:
             for each in options.bindings
         ]
         self._waiting: dict[str, str] = {}  # queues that are not consumed, and why
+        self._full: set[str] = set()  # those of them whose messages we could not take
         self._accepted = self._rejected = self._given_back = 0
 
     async def run(self, accept: Accept) -> None:
         """As `interfaces.Input` says."""
 
         async def work(session: Session) -> None:
+            self._waiting = {each.queue: "it is being opened" for each in self._sources} | self._waiting
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
                     group.create_task(self._consume(session, source, accept))
@@ -116,12 +118,13 @@ class AmqpInput:
             verdicts = await self._handle(accept, queue, messages)
             if Verdict.LATER not in verdicts:
                 attempts = 0
-                self._waiting.pop(queue, None)
+                self._full.discard(queue)
+                self._opened(queue)
             return verdicts
 
         while True:
             try:
-                await consume(session, source, self._options.prefetch, handle)
+                await consume(session, source, self._options.prefetch, handle, self._opened)
             except GivenBack:
                 pass  # it is said already why
             except Away as away:
@@ -130,6 +133,11 @@ class AmqpInput:
                 self._stopped(source.queue, str(away_of(fault, self._link.broker)))
             attempts += 1
             await asyncio.sleep(_AGAIN.decide(attempts, random.random))
+
+    def _opened(self, queue: str) -> None:
+        """The broker hands out its messages."""
+        if queue not in self._full:
+            self._waiting.pop(queue, None)
 
     def _stopped(self, queue: str, reason: str) -> None:
         if self._waiting.get(queue) != reason:
@@ -145,6 +153,7 @@ class AmqpInput:
                 verdicts.append(Verdict.ACK)
             elif is_about_us(answer):
                 self._given_back += 1
+                self._full.add(queue)
                 self._stopped(queue, f"its messages wait there: {answer}")
                 verdicts.append(Verdict.LATER)
             else:

@@ -95,7 +95,9 @@ class RedisInput:
 
     async def _read(self, client: Redis, accept: Accept) -> None:
         await client.ping()
-        self._state, self._reason = "up", ""
+        options = self._options
+        names = [*options.streams, *options.channels, *options.patterns]
+        self._state, self._reason, self._waiting = "up", "", dict.fromkeys(names, "it is being opened")
         log.info("redis input: connected to %s", self._server.shown)
         async with asyncio.TaskGroup() as group:
             for name in self._options.streams:
@@ -225,6 +227,9 @@ class RedisInput:
             batch = await self._heard(pubsub)
             if batch:
                 heard = loop.time()
+                for each in batch:
+                    if each["type"] in ("subscribe", "psubscribe"):
+                        self._waiting.pop(each["channel"].decode("utf-8", "replace"), None)
                 await self._tell([each for each in batch if each["type"] in ("message", "pmessage")], accept)
             elif loop.time() - heard > limits.BROKER_ANSWER_SECONDS * 2:
                 raise TimeoutError
