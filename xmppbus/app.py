@@ -40,6 +40,7 @@ from xmppbus.running.metrics import open_metrics
 from xmppbus.running.parts import Parts
 from xmppbus.running.reloading import Reloading, source_of, standing, with_own_routes
 from xmppbus.running.systemd import Notifier, listening_sockets
+from xmppbus.running.watching import HTTP, Watched
 from xmppbus.stores.sqlite import SqliteJournal
 from xmppbus.web import Web
 from xmppbus.xmpp.component import Stream
@@ -160,6 +161,7 @@ async def live(
         stack.push_async_callback(house.drawing.close)
         owners = affiliations_of(options.bot)
         open_chat_plane(house, journal.people, owners)
+        _let_watch(house, bus, journal)
         parts = Parts(house, group)
 
         if house.web:
@@ -184,6 +186,13 @@ async def live(
             await stopping.wait()
         supervisor.stopping()
         log.info("stopping")
+
+
+def _let_watch(house: House, bus: CountedBus, journal: SqliteJournal) -> None:
+    """Whoever looks on is told of what comes in, goes out, and is turned away."""
+    bus.watched = Watched(house.clock, journal.on_settled)
+    if house.web:
+        house.web.on_refused = partial(bus.watched.turned_away, HTTP)
 
 
 @asynccontextmanager

@@ -861,6 +861,13 @@ JOB_OUTCOMES = 2_000
 """How much of its output is passed on at once (more than a pipe holds); what of a program's name is in its type; jobs
 whose last outcome is remembered."""
 
+# --- `monitor` --------------------------------------------------------------------------------------------------------
+
+MONITOR_WAITING = 5_000
+MONITOR_KNOWN = 10_000
+"""Lines that wait for one terminal, a few hundred bytes each, before it is told of a gap; and events whose type is
+remembered for when they go out, beyond which it is read from the journal."""
+
 # --- D-Bus ------------------------------------------------------------------------------------------------------------
 
 DBUS_RULES = 100

@@ -14,7 +14,7 @@ import click
 from xmppbus.errors import Exit
 
 HOUSE_COMMANDS = (
-    *("publish", "listen", "get", "plot", "status", "show"),
+    *("publish", "listen", "get", "plot", "status", "show", "monitor"),
     *("incidents", "ack", "unack", "resolve", "retract", "subscribers"),
     *("queue", "dead", "replay", "reload", "journal", "expect", "sendmail"),
     *("disco", "node", "roster", "message", "pep"),

@@ -11,6 +11,7 @@ from xmppbus.bus import Bus
 from xmppbus.errors import Refused
 from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Result
+from xmppbus.running.watching import Watched
 from xmppbus.stores.figures import COMMIT_SECONDS, Histogram
 
 COMMAND = "command"
@@ -53,6 +54,7 @@ class CountedBus(Bus):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.figures = AcceptFigures()
+        self.watched: Watched | None = None  # told of everything, while somebody looks on
 
     def door(self, name: str) -> Accept:
         """`accept` for the input of that name."""
@@ -76,8 +78,12 @@ class CountedBus(Bus):
             answers = await super().accept(sent, time=time, is_ours=is_ours)
         except Refused as refusal:
             self.figures.refused[name, refusal.code.value] += len(sent)
+            if self.watched and self.watched.anybody:
+                self.watched.came(name, sent, [refusal] * len(sent), self.routes, self.source)
             raise
         self.figures.answered(name, answers, clocks.perf_counter() - begun)
+        if self.watched and self.watched.anybody:
+            self.watched.came(name, sent, answers, self.routes, self.source)
         return answers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xmppbus.journal import Delivery, Run, Settled, Stop
@@ -28,6 +28,7 @@ class Claims:
         self.schedule = Schedule()
         self.changes = Changes()
         self.figures = JournalFigures()
+        self.on_settled: Callable[[Settlement], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(secrets.randbits(48))
         self._claims: dict[int, Claim] = {}
@@ -88,6 +89,8 @@ class Claims:
             return
         delivered, dead = result
         self.figures.settled(settlement, delivered, dead, moment)
+        if self.on_settled:
+            self.on_settled(settlement)
         if delivered or dead:
             self.schedule.answered(place)
         if settlement.stop:

@@ -147,6 +147,10 @@ class SqliteJournal:
         """What it has counted of its own work."""
         return self._claims.figures
 
+    def on_settled(self, tell: Callable[[Settlement], None] | None) -> None:
+        """Tell of what is settled, from now on; or nobody."""
+        self._claims.on_settled = tell
+
     def _moment(self) -> int:
         return milliseconds(self._clock())
 

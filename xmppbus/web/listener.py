@@ -99,6 +99,7 @@ class Web:
         self.table = Table({}, {}, {})  # replaced as a whole by a new config
         self._connections = Connections()
         self.answers: Counter[int] = Counter()  # by status
+        self.on_refused: Callable[[Refused, str], None] | None = None  # told of each no, and to what
         self._guard = Guard(self._tokens, options.requests_per_second, lambda: asyncio.get_running_loop().time())
         self._manager: web.Server | None = None
         self._server: asyncio.Server | None = None
@@ -260,6 +261,8 @@ class Web:
             self._guard.check(request, route.scope)
             return await route.handler(request)
         except Refused as refusal:
+            if self.on_refused:
+                self.on_refused(refusal, f"{request.method} {request.path}")
             headers = _CHALLENGE if refusal.code is Code.UNAUTHORIZED else b""
             return refusal_answer(refusal, headers=headers)
         except (ConnectionError, web.HTTPException):
