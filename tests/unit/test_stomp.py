@@ -202,6 +202,13 @@ async def test_the_same_id_again_is_known_and_with_other_content_a_conflict(bus:
         assert (await client.error())["code"] == "conflict"
 
 
+async def test_a_receipt_says_whether_anybody_is_going_to_get_it(bus: StompHouse) -> None:
+    """On a bus without a server no route takes an event; a queue keeps it."""
+    async with connected(bus) as client:
+        assert (await client.send("/topic/a"))["deliveries"] == "0"
+        assert (await client.send("/queue/a"))["deliveries"] == "1"
+
+
 async def test_disconnect_is_answered_and_is_the_end(bus: StompHouse) -> None:
     """Behind everything that was sent before it; what follows is not read."""
     async with connected(bus) as client:

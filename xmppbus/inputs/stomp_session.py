@@ -186,7 +186,9 @@ class Session:
 
     def _receipt(self, frame: Frame, answer: Accepted | None = None) -> None:
         if "receipt" in frame.headers:
-            more = {"item-id": answer.item_id, "result": str(answer.result)} if answer else {}
+            more = {}
+            if answer:
+                more = {"item-id": answer.item_id, "result": str(answer.result), "deliveries": str(answer.deliveries)}
             self._wire.write(encode("RECEIPT", {"receipt-id": frame.headers["receipt"], **more}, version=self.version))
 
     # --- events in ----------------------------------------------------------------------------------------------------
