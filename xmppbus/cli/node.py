@@ -148,9 +148,10 @@ def delete(node_: str, yes: bool, service: str, json: bool) -> Work:
         if not await sure(desk, what, follows, yes=yes):
             return Exit.EMPTY
         await visit.ask(f"can't delete {line(node_)}", at.jid, at.delete(node_))
+        code = await done(desk, "deleted", {"node": node_, "service": at.jid}, json=json)
         if follows and yes:
             await desk.err(follows)
-        return await done(desk, "deleted", {"node": node_, "service": at.jid}, json=json)
+        return code
 
     return work
 
