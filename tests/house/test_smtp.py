@@ -213,6 +213,20 @@ async def test_a_line_without_an_end_is_cut_off(daemon: Mailing) -> None:
     assert (await daemon.smtp())["connections"] == 0
 
 
+async def test_a_web_page_can_not_send_a_mail_through_the_browser(daemon: Mailing) -> None:
+    """It can make it post whatever it likes to loopback; at the first word that is over."""
+    mail = b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<disk.full>\r\nDATA\r\nSubject: forged\r\n\r\n.\r\n"
+    with contextlib.closing(socket.create_connection(("127.0.0.1", daemon.port), timeout=SOON)) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\n" + mail)
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            while data := await asyncio.to_thread(connection.recv, 65_536):
+                said += data
+    assert said.splitlines()[-1].startswith(b"421 4.7.0 this is SMTP")
+    await asyncio.to_thread(daemon.send, ["disk.full"], b"Subject: a mail\n\n")
+    assert [each["summary"] for each in await daemon.events(1)] == ["a mail"]
+
+
 async def test_beyond_loopback_senders_log_in_with_a_token_and_over_tls(tmp_path: Path) -> None:
     """A token is for some types; and neither it nor the mail is in the log."""
     tokens = tmp_path / "tokens"

@@ -22,6 +22,7 @@ _FULL = b"421 4.3.2 too many connections; try again\r\n"
 _LATE = b"421 4.4.2 this took too long; connect again\r\n"
 _MUCH = b"552 5.3.4 the mail is too large, and does not end\r\n"
 _BUSY = b"452 4.3.1 too many large mails at the same time; try again\r\n"
+_HTTP = b"421 4.7.0 this is SMTP, and no web page's business\r\n"
 _FLUSH_SECONDS = 5.0
 
 
@@ -106,6 +107,12 @@ class Connection(SMTP):
             self.end(_BUSY)
         else:
             super().data_received(data)
+
+    async def smtp_POST(self, _argument: str | None) -> None:  # noqa: N802  # aiosmtpd looks for it by this name
+        """A web page may have the browser of this machine post to us, with the commands of a mail in the body."""
+        self.end(_HTTP)
+
+    smtp_GET = smtp_PUT = smtp_HEAD = smtp_OPTIONS = smtp_CONNECT = smtp_POST  # noqa: N815  # the same
 
     def _release(self) -> None:
         self._connections.held -= self.held

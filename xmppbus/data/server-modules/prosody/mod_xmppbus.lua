@@ -43,6 +43,7 @@ end
 local function complain(text)
 	if text ~= problem then
 		problem = text;
+		pause = FIRST_PAUSE; -- somebody is at work on it
 		module:log("error", "%s. %d event(s) wait; trying again for as long as it takes", text, last - first + 1);
 	end
 end

@@ -191,7 +191,8 @@ complained(Problem, #state{problem = Problem} = State) ->
 complained(Problem, State) ->
     logger:error("mod_xmppbus: ~ts. ~B event(s) wait; trying again for as long as it takes",
                  [Problem, mnesia:table_info(xmppbus_event, size)]),
-    State#state{problem = Problem}.
+    %% Somebody is at work on it.
+    State#state{problem = Problem, pause = ?FIRST_PAUSE}.
 
 %% Half of the pause at least: many hosts whose bus was away should not all come back at the same moment.
 later(#state{pause = Pause} = State) ->
