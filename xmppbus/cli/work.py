@@ -29,7 +29,9 @@ class _BeforeCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click says."""
         end = args.index("--") if "--" in args else len(args)
-        ctx.params["command"] = tuple(args[end + 1 :])
+        ctx.params["command"] = command = tuple(args[end + 1 :])
+        if not command and not {"--help", "-h"} & set(args) and not ctx.resilient_parsing:
+            raise click.UsageError("Missing the command; write it behind --, as the example does.", ctx)
         return super().parse_args(ctx, args[:end])
 
 
@@ -72,8 +74,6 @@ def work(command: tuple[str, ...], pattern: str | None, name: str, **options: An
       xmppbus work 'user.signup' --queue welcome -- ./send-welcome
       xmppbus work --queue thumbnails -j 4 --lease 30m -- ./make-thumbnail
     """
-    if not command:
-        raise click.UsageError("Missing the command; write it behind --, as in the example.")
 
     async def action(desk: Desk) -> int:  # noqa: ARG001  # as every command
         import asyncio
