@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from xmppbus import limits
-from xmppbus.inputs.matching import FollowedFile, Rule, named_twice, number_of, without_rotated
+from xmppbus.inputs.follow import FollowInput
+from xmppbus.inputs.matching import FollowedFile, FollowOptions, Rule, named_twice, number_of, without_rotated
 from xmppbus.inputs.rotation import Rotating, rotated_names
 from xmppbus.inputs.trail import Cursor, Line, split
 
@@ -319,3 +321,17 @@ def test_without_the_extra_lines_still_come_and_a_pattern_says_what_to_install(m
     assert Rule(FollowedFile(file="/x", type="t"))
     with pytest.raises(ValueError, match=r"pip install 'xmppbus\[follow\]'"):
         Rule(FollowedFile(file="/x", type="t", pattern="a"))
+
+
+def test_so_many_files_are_followed_and_one_more_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`limits.FOLLOW_FILES`: each is a descriptor."""
+    monkeypatch.setattr(limits, "FOLLOW_FILES", 2)
+    for name in "abc":
+        (tmp_path / f"{name}.log").touch()
+    files = [FollowedFile(file=str(tmp_path / "*.log"), type="t"), FollowedFile(file=str(tmp_path / "c.log"), type="u")]
+    found = FollowInput(cast("Any", None), FollowOptions(files=files))
+    found._look()
+    assert found.status()["files"] == 2
+    assert found.status()["reason"] == f"2 files are followed, and {tmp_path / 'c.log'} is one too many: name fewer"
+    for each in found._followed.values():
+        each.rotating.close()
