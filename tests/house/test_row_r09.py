@@ -229,7 +229,7 @@ async def consumed(port: int, destinations: Sequence[str], least: int) -> set[st
             await client.subscribe(destination, id=str(number), ack="client", **{"prefetch-count": "1000"})
         with contextlib.suppress(TimeoutError):
             while True:
-                got = await client.get(10 if len(found) < least else 0.3)
+                got = await client.get(20 if len(found) < least else 0.3)
                 assert got["ce-id"] not in found
                 found.add(got["ce-id"])
                 client.say("ACK", id=got["ack"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-TIMEOUT = 10.0
+TIMEOUT = 20.0
 _MEANT = {"\\n": "\n", "\\c": ":", "\\r": "\r", "\\\\": "\\"}
 
 

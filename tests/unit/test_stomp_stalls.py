@@ -28,8 +28,11 @@ __all__ = ["bus", "hasty"]
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("sent", [b"", b"\n\n", b"CONN", b"CONNECT\naccept-version:1.2\n"])
-async def test_a_connect_that_does_not_come_ends_the_connection(bus: StompHouse, sent: bytes) -> None:
+async def test_a_connect_that_does_not_come_ends_the_connection(
+    bus: StompHouse, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also of one who says nothing at all."""
+    monkeypatch.setattr(limits, "STOMP_CONNECT_SECONDS", 0.2)
     async with bus.client() as client:
         client.raw(sent)
         assert (await client.error())["code"] == "timeout"
@@ -62,23 +65,32 @@ async def test_who_never_reads_is_cut_off_and_what_it_had_goes_to_another(bus: S
             assert got == set(range(count))
 
 
-async def test_heart_beats_go_both_ways(bus: StompHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_heart_beats_come_to_who_wants_them(bus: StompHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """The longer of what one can and the other wants; nothing is asked of one who can't."""
     monkeypatch.setattr(limits, "STOMP_HEART_BEAT_MILLISECONDS", 600)
     async with bus.client() as client:
-        got = await client.connect(**{"heart-beat": "100,600"})
+        got = await client.connect(**{"heart-beat": "0,100"})
         assert got["heart-beat"] == "600,600"
-        async with asyncio.timeout(5):
-            assert await client.reader.readexactly(2) == b"\n\n"
+        async with asyncio.timeout(20):
+            assert await client.reader.readexactly(3) == b"\n\n\n"
+
+
+async def test_who_has_promised_heart_beats_and_sends_none_is_gone(
+    bus: StompHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has lost its power says no goodbye."""
+    monkeypatch.setattr(limits, "STOMP_HEART_BEAT_MILLISECONDS", 100)
+    async with connected(bus, **{"heart-beat": "100,0"}) as client:
         assert "heart-beat" in (await client.error())["message"]
 
 
 async def test_a_client_without_heart_beats_may_be_silent(bus: StompHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it has been idle for very long, with nothing to wait for."""
-    monkeypatch.setattr(limits, "STOMP_IDLE_SECONDS", 0.3)
-    async with connected(bus) as waiting, connected(bus) as idle:
+    async with connected(bus) as waiting:
         await waiting.subscribe("/topic/#")
-        assert (await idle.error())["code"] == "timeout"
+        monkeypatch.setattr(limits, "STOMP_IDLE_SECONDS", 0.3)
+        async with connected(bus) as idle:
+            assert (await idle.error())["code"] == "timeout"
         await waiting.send("/topic/a")
 
 

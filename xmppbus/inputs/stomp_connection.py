@@ -322,8 +322,9 @@ class Connection(asyncio.Protocol):
 
     def _late(self, now: float) -> str:
         session = self.session
-        if not session.version and now - self._made > limits.STOMP_CONNECT_SECONDS:
-            return f"no CONNECT came within {limits.STOMP_CONNECT_SECONDS:g} s"
+        if not session.version:
+            is_late = now - self._made > limits.STOMP_CONNECT_SECONDS
+            return f"no CONNECT came within {limits.STOMP_CONNECT_SECONDS:g} s" if is_late else ""
         patience = limits.STOMP_FRAME_SECONDS + self._held / limits.HTTP_BODY_BYTES_PER_SECOND
         if self._begun and now - self._begun > patience:
             return f"a frame was begun {now - self._begun:.0f} s ago and is not whole; it ends with a NUL byte"
