@@ -142,6 +142,34 @@ async def test_the_configs_of_the_page_are_taken(tmp_path: Path) -> None:
             assert answer.status in (200, 202)
 
 
+async def test_a_secret_that_a_reload_brings_counts_at_once_and_so_does_a_new_one_in_its_file(tmp_path: Path) -> None:
+    """And one that can't be read is said, and changes nothing."""
+    async with Daemon(tmp_path / "bus") as daemon:
+        secret, push = daemon.directory / "github.secret", recorded("github/push")
+
+        async def send(word: str) -> int:
+            signature = {"x-hub-signature-256": f"sha256={hexadecimal(word, push.body)}"}
+            return (
+                await ask(daemon.url, "POST", "/v1/webhooks/github", push.body, {**push.headers, **signature})
+            ).status
+
+        assert await send("whatever") == 202, "nobody has said how it is signed"
+        config = yaml.safe_load(daemon.config_file.read_text())
+        daemon.config_file.write_text(
+            yaml.safe_dump({**config, "inputs": {"github": {"secret_file": "github.secret"}}})
+        )
+        done = await daemon.run("reload")
+        assert done.code != 0
+        assert "github.secret can't be read" in done.out + done.err
+        assert await send("whatever") == 200
+        secret.write_text("first")
+        await daemon.command("reload")
+        assert [await send(word) for word in ("whatever", "first")] == [401, 200]
+        secret.write_text("first\nsecond\n")
+        assert [await send(word) for word in ("first", "second", "third")] == [200, 200, 401]
+        assert (await daemon.status())["inputs"]["github"]["signed"] is True
+
+
 def test_what_healthchecks_and_buildbot_are_told_is_what_was_recorded() -> None:
     """The placeholders filled in as Healthchecks does; Buildbot's reporter is the one whose request was recorded."""
     template = block(PAGE, "json")

@@ -243,8 +243,8 @@ async def test_a_right_signature_lets_in_and_a_wrong_one_never(tmp_path: Path) -
                 assert answer.status == statuses[with_tokens], headers
             answer = await send(door, "github", "github/push")
             assert "x-hub-signature-256" in answer.json["error"]["message"]
-            hook = door.house.inputs["github"].status()
-            assert (hook["signed"], hook["refused"] > 0) == (True, True)
+            found = door.house.inputs["github"].status()
+            assert (found["signed"], found["refused"] > 0) == (True, True)
 
 
 async def test_every_preset_takes_standard_webhooks(tmp_path: Path) -> None:
@@ -295,9 +295,9 @@ async def test_no_token_and_no_secret_gets_into_the_log(tmp_path: Path, caplog: 
         def broken(_: object) -> list[dict[str, Any]]:
             raise RuntimeError("a bug")
 
-        hook: Any = door.house.inputs["slack"]
-        object.__setattr__(hook.preset, "events", broken)
-        hook.secrets = None
+        served: Any = door.house.inputs["slack"]
+        object.__setattr__(served.preset, "events", broken)
+        served.secrets = None
         answer = await send(door, "slack?token=canary-of-a-token", "slack/text")
         assert answer.status == 500
         status = json.dumps(await door.house.status())

@@ -68,14 +68,14 @@ class Preset:
     reply: Callable[[Sent, Fields, Accepted, datetime], Reply] | None = None  # of what has been accepted
     is_topic: bool = False  # whether what stands behind its name in the path is a part of the message
 
-    def __call__(self, house: House, options: WebhookOptions) -> Hook:
+    def __call__(self, house: House, options: WebhookOptions) -> ServedPreset:
         """The input. Raises `ValueError` where it can't be."""
         if house.web is None:
             raise ValueError("webhooks need the HTTP listener, which `http: null` switches off")
-        return Hook(self, options.secret_file)
+        return ServedPreset(self, options.secret_file)
 
 
-class Hook:
+class ServedPreset:
     """A preset in use, with its secret. It has no loop of its own: the input `webhooks` takes what is sent to it."""
 
     def __init__(self, preset: Preset, secret_file: str | None = None) -> None:
@@ -132,15 +132,15 @@ class Secrets:
         return self._found
 
 
-def check_signature(hook: Hook, signings: Sequence[Signing], sent: Sent, now: datetime) -> bool:
+def check_signature(served: ServedPreset, signings: Sequence[Signing], sent: Sent, now: datetime) -> bool:
     """Whether a request is signed, by the first of `signings` whose header it has. Raises `Refused` when wrongly."""
-    if hook.secrets is None:
+    if served.secrets is None:
         return False
     signing = next((each for each in signings if sent.headers.get(each.header)), None)
     if signing is None:
         return False
     refusal: Refused | None = None
-    for secret in hook.secrets.all():
+    for secret in served.secrets.all():
         try:
             signing.check(secret, sent, now)
             return True

@@ -19,7 +19,7 @@ from xmppbus.config.shape import did_you_mean
 from xmppbus.errors import Code, Refused
 from xmppbus.house import House
 from xmppbus.inputs.events import NOTICE
-from xmppbus.inputs.webhook import Fields, Hook, Preset, Sent, Signing, check_signature
+from xmppbus.inputs.webhook import Fields, Preset, Sent, ServedPreset, Signing, check_signature
 from xmppbus.inputs.webhook_signatures import SLACK, STANDARD, hexadecimal, shared
 from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Result
@@ -80,8 +80,8 @@ class Webhooks:
         self._house = house
         self._web = web
         self._accept: Accept = house.bus.accept
-        self._custom = {name: Hook(preset, secrets[name]) for name, preset in custom.items()}
-        self._plain: dict[str, Hook] = {}  # presets that the config says nothing of
+        self._custom = {name: ServedPreset(preset, secrets[name]) for name, preset in custom.items()}
+        self._plain: dict[str, ServedPreset] = {}  # presets that the config says nothing of
         for method in ("POST", "PUT"):
             web.route(method, "/v1/webhooks/{preset}", self.post)
             web.route(method, "/v1/webhooks/{preset}/{rest}", self.post)
@@ -93,59 +93,59 @@ class Webhooks:
 
     def status(self) -> Mapping[str, Any]:
         """How many events came in all, and by preset."""
-        hooks = {**self._plain, **self._custom}
-        used = {name: each.accepted for name, each in sorted(hooks.items()) if each.accepted}
-        refused = sum(each.refused for each in hooks.values())
+        presets = {**self._plain, **self._custom}
+        used = {name: each.accepted for name, each in sorted(presets.items()) if each.accepted}
+        refused = sum(each.refused for each in presets.values())
         return {"state": "up", "accepted": sum(used.values()), "refused": refused, "presets": used}
 
     async def post(self, request: Request) -> Answer:
         """Events from what a service sends, in its own words; the answer is in its words as well, where it reads it."""
-        name, hook, rest = self._hook(request.variable, request.rest)
+        name, served, rest = self._preset(request.variable, request.rest)
         query = dict(query_fields(request.query_text))
         headers = {each.lower(): value for each, value in request.headers.items()}
         tokens = _tokens(headers, query)
         body = await request.body()
         sent = Sent(body, headers, {each: value for each, value in query.items() if each not in _SECRETS}, rest)
-        self._let_in(request, hook, sent, tokens)
+        self._let_in(request, served, sent, tokens)
         if request.token is not None:
             sent = sent._replace(sender=request.token.name)
         try:
-            found = hook.preset.events(sent)
+            found = served.preset.events(sent)
         except ValueError as error:
-            hook.refused += 1
+            served.refused += 1
             said = f"{error}; this is what {name} sends here: docs/howto/webhooks.md"
             raise Refused(Code.INVALID, said) from None
         if len(found) > limits.BATCH_EVENTS:
             raise Refused(Code.TOO_BIG, f"{len(found)} events in one request of at most {limits.BATCH_EVENTS}")
         events = [dict(each) for each in found]
-        _name_them(events, name, headers, hook.preset.delivery)
-        return await self._answer(request, hook, sent, events)
+        _name_them(events, name, headers, served.preset.delivery)
+        return await self._answer(request, served, sent, events)
 
-    def _hook(self, name: str, rest: str) -> tuple[str, Hook, str]:
+    def _preset(self, name: str, rest: str) -> tuple[str, ServedPreset, str]:
         """The preset, and what is left of the path. Raises `Refused` (item-not-found)."""
         second = self._house.inputs.get(f"{name}/{rest}") if rest else None
-        if isinstance(second, Hook):
+        if isinstance(second, ServedPreset):
             return name, second, ""
-        hook: Any = self._custom.get(name) or self._house.inputs.get(name) or self._plain.get(name)
-        if not isinstance(hook, Hook):
+        served: Any = self._custom.get(name) or self._house.inputs.get(name) or self._plain.get(name)
+        if not isinstance(served, ServedPreset):
             preset = self._house.registry.inputs.get(name)
             if not isinstance(preset, Preset):
                 offered = [each for each, made in self._house.registry.inputs.items() if isinstance(made, Preset)]
                 near = did_you_mean(name[:64], [*offered, *self._custom]).replace("`", "")
                 raise Refused(Code.NOT_FOUND, f"no preset of webhooks is called {name[:64]!r}{near}")
-            hook = self._plain[name] = Hook(preset)
-        if rest and not hook.preset.is_topic:
+            served = self._plain[name] = ServedPreset(preset)
+        if rest and not served.preset.is_topic:
             said = f"nothing is served behind {name}; a second one is `inputs: {{{name}/SECOND: ...}}` in the config"
             raise Refused(Code.NOT_FOUND, said)
-        return name, hook, rest
+        return name, served, rest
 
-    def _let_in(self, request: Request, hook: Hook, sent: Sent, tokens: Sequence[str]) -> None:
+    def _let_in(self, request: Request, served: ServedPreset, sent: Sent, tokens: Sequence[str]) -> None:
         """A right signature lets in, or a token; a wrong one never. Raises `Refused`."""
-        signings = (STANDARD, *([hook.preset.signing] if hook.preset.signing else []))
+        signings = (STANDARD, *([served.preset.signing] if served.preset.signing else []))
         try:
-            if check_signature(hook, signings, sent, self._house.clock()):
+            if check_signature(served, signings, sent, self._house.clock()):
                 return
-            if not self._web.needs_token and hook.secrets is None:
+            if not self._web.needs_token and served.secrets is None:
                 return
             if self._web.needs_token and tokens:
                 request.token = next(filter(None, map(self._web.guard.known, tokens)), None)
@@ -154,23 +154,23 @@ class Webhooks:
                 if not request.token.may_at_all("publish"):
                     raise Refused(Code.FORBIDDEN, "this token has no scope publish")
                 return
-            raise Refused(Code.UNAUTHORIZED, _what_is_needed(hook, signings, self._web.needs_token))
+            raise Refused(Code.UNAUTHORIZED, _what_is_needed(served, signings, self._web.needs_token))
         except Refused:
-            hook.refused += 1
+            served.refused += 1
             raise
 
-    async def _answer(self, request: Request, hook: Hook, sent: Sent, events: list[Fields]) -> Answer:
+    async def _answer(self, request: Request, served: ServedPreset, sent: Sent, events: list[Fields]) -> Answer:
         checked = [_permitted(request, each) for each in events]
         good = [each for each in checked if not isinstance(each, Refused)]
         answers = iter(await self._accept(good) if good else ())
         results = [each if isinstance(each, Refused) else next(answers) for each in checked]
         accepted = [each for each in results if not isinstance(each, Refused)]
-        hook.accepted += len(accepted)
-        hook.refused += len(results) - len(accepted)
+        served.accepted += len(accepted)
+        served.refused += len(results) - len(accepted)
         if len(results) == 1 and isinstance(results[0], Refused):
             raise results[0]
-        if hook.preset.reply and len(results) == 1 and not isinstance(results[0], Refused):
-            reply = hook.preset.reply(sent, events[0], results[0], self._house.clock())
+        if served.preset.reply and len(results) == 1 and not isinstance(results[0], Refused):
+            reply = served.preset.reply(sent, events[0], results[0], self._house.clock())
             return Answer(200, reply.body, b"Content-Type: %s\r\n" % reply.media_type.encode())
         new = any(each.result is Result.NEW for each in accepted)
         status = 202 if new else 200 if accepted or not results else 400
@@ -203,13 +203,13 @@ def _plain(encoded: str) -> str:
         return ""
 
 
-def _what_is_needed(hook: Hook, signings: Sequence[Signing], needs_token: bool) -> str:
+def _what_is_needed(served: ServedPreset, signings: Sequence[Signing], needs_token: bool) -> str:
     ways = []
     if needs_token:
         ways.append(
             "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN where only an address can be given"
         )
-    if hook.secrets is not None:
+    if served.secrets is not None:
         ways.append(f"a signature is needed: {' or '.join(each.header for each in reversed(signings))}")
     return "; or ".join(ways)
 
