@@ -34,7 +34,6 @@ from xmppbus.outputs import dbus as to_dbus
 from xmppbus.outputs.chat_plane import open_chat_plane
 from xmppbus.people.catalogue import speaking
 from xmppbus.plugins import Registry, load
-from xmppbus.queues import Queues
 from xmppbus.running.counting import CountedBus
 from xmppbus.running.metrics import open_metrics
 from xmppbus.running.parts import Parts
@@ -147,9 +146,7 @@ async def live(
         bus = CountedBus(journal, config.routes, source=source_of(config), check_size=check_size, clock=clock)
         house = House(config, clock, clock(), journal, registry, bus, ticks=ticks, notices=list(config.warnings))
         house.listening = given or {}
-        await house.queues.open()
-        stack.push_async_callback(house.queues.close)
-        await stack.enter_async_context(_running(group, _expire(house.queues)))
+        await stack.enter_async_context(house.queues)
         if options.http:
             house.web = Web(options.http, house.health, house.listening.get("http"))
         if options.xmpp:
@@ -238,12 +235,6 @@ def _reloads_by_signal(group: asyncio.TaskGroup, house: House, stopping: asyncio
 async def _watch(journal: SqliteJournal) -> None:
     """The journal's failure is the house's: nothing could be promised any more."""
     await asyncio.shield(journal.failed)
-
-
-async def _expire(queues: Queues) -> None:
-    while True:
-        await asyncio.sleep(limits.PRUNE_SECONDS)
-        await queues.expire()
 
 
 async def _prune(journal: SqliteJournal) -> None:

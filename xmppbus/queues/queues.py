@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from xmppbus import limits
-from xmppbus.errors import Code, Refused
+from xmppbus.errors import BusError, Code, Refused
 from xmppbus.fields import check_queue
 from xmppbus.interfaces import Clock
 from xmppbus.journal import Journal, PlaceStatus
@@ -52,7 +52,7 @@ class QueueStatus(NamedTuple):
 
 
 class Queues:
-    """Open it when the journal is open."""
+    """Enter it when the journal is open, and leave it before that is closed."""
 
     def __init__(
         self,
@@ -73,7 +73,26 @@ class Queues:
         self._declared: dict[str, Declared] = {}
         self._brokers: dict[str, Broker] = {}
         self._turn = asyncio.Lock()
+        self._expiring: asyncio.Task[None]
         self._targets: Callable[[str], tuple[Target, ...]] = _none
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        self._expiring = asyncio.create_task(self._look_for_expired())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._expiring.cancel()
+        await asyncio.wait([self._expiring])
+        await self.close()
+
+    async def _look_for_expired(self) -> None:
+        while True:
+            await asyncio.sleep(limits.PRUNE_SECONDS)
+            try:
+                await self.expire()
+            except BusError as error:  # a full disk; it is tried again
+                log.warning("queues that nobody uses can't be dropped now: %s", error)
 
     async def open(self) -> None:
         """Read what was declared."""
