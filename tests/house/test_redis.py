@@ -15,10 +15,11 @@ import yaml
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, program
 from tests.support.pages import ROOT, blocks
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.waiting import until
+from tests.support.without_extra import program_without
 
 PAGE = ROOT / "docs/howto/redis.md"
 WAIT = 30.0
@@ -205,3 +206,27 @@ async def test_why_redis_can_not_be_used_is_said_in_plain_words(server: RedisSer
         await until(told, WAIT, "all reasons")
         assert "not the password" not in daemon.log()
         assert "Traceback" not in daemon.log()
+
+
+async def test_without_the_extras_the_line_that_installs_them_is_said(tmp_path: Path) -> None:
+    """And nobody who does not use them needs them; a URL with a password in it is refused, and not repeated."""
+    daemon = Daemon(tmp_path / "bus")
+    daemon.program = program_without(tmp_path / "venv", ("aio-pika", "aiormq", "pamqp", "redis"))
+    async with daemon:
+        assert (await daemon.status())["state"] == "up"
+    for name, options in (("amqp", {"queues": ["q"]}), ("redis", {"streams": ["s"]})):
+        daemon.configure(None, config={"inputs": {name: options}})
+        assert await _refused(daemon) == 78
+        assert f"pip install 'xmppbus[{name}]'" in daemon.log()
+    daemon.program = (program(),)
+    daemon.configure(None, config={"inputs": {"redis": {"url": "redis://:opensesame@127.0.0.1", "streams": ["s"]}}})
+    assert await _refused(daemon) == 78
+    assert "name that in `password_file`" in daemon.log()
+    assert "opensesame" not in daemon.log()
+
+
+async def _refused(daemon: Daemon) -> int:
+    """The exit code of a daemon that does not start."""
+    daemon.spawn()
+    assert daemon.process
+    return await asyncio.to_thread(daemon.process.wait, WAIT)

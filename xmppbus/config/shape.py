@@ -107,6 +107,8 @@ def _inside(value: Any, wanted: types.Type, hint: dict[str, Any], path: Path) ->
     elif isinstance(wanted, types.ListType):
         if wanted.min_length and len(value) < wanted.min_length:
             yield Difference(path, f"{named(path)} is empty; it needs at least {wanted.min_length}")
+        if wanted.max_length is not None and len(value) > wanted.max_length:
+            yield Difference(path, f"{named(path)} has {len(value)} entries of at most {wanted.max_length}")
         for index, each in enumerate(value):
             yield from _compare(each, wanted.item_type, (*path, index))
     elif isinstance(wanted, types.DictType):
