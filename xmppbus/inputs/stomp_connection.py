@@ -174,6 +174,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """As asyncio says. What it has said is still dealt with and answered."""
+        self._lingers = False
         stays = not self._ended and not self._transport.get_extra_info("ssl_object")
         self._gone()
         return stays
