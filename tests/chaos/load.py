@@ -13,7 +13,7 @@ import random
 import struct
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol
@@ -51,6 +51,7 @@ class Publisher:
         self.sent: list[int] = []
         self.yes_times: list[float] = []
         self.refusals: list[str] = []
+        self.later: list[Event] = []  # answered with yes, but not with a sequence: looked up in the end
 
     def events(self, most: int) -> list[Event]:
         """The next few, and the ledger knows of them."""
@@ -93,6 +94,21 @@ class Publisher:
     async def run(self, ending: asyncio.Event) -> None:
         """Send until `ending` is set, and until all that was tried has been answered."""
         raise NotImplementedError
+
+    async def find_later(self) -> list[str]:
+        """Enter the daemon's sequence of what was `later` into the ledger; returns the names that it has not taken."""
+        missing = []
+        for event in self.later:
+            found = await self.found(event)
+            if found is None:
+                missing.append(event["id"])
+            else:
+                self.ledger.accept([(event, found)])
+        return missing
+
+    async def found(self, event: Event) -> dict[str, Any] | None:
+        """What the daemon has of an event."""
+        return await self.daemon.fetched(*name_of(event))
 
 
 class HttpPublisher(Publisher):
@@ -190,10 +206,6 @@ class SocketPublisher(Publisher):
 class CommandPublisher(Publisher):
     """`xmppbus publish`, one process an event. What it left in the spool is looked up when the daemon has it."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.spooled: list[Event] = []
-
     async def run(self, ending: asyncio.Event) -> None:
         """See Publisher."""
         while not ending.is_set():
@@ -211,22 +223,11 @@ class CommandPublisher(Publisher):
         if done.code != EXIT_OK:
             self.refused(str(done))
         elif (result := done.json).get("result") == "spooled":
-            self.spooled.append(event)
+            self.later.append(event)
         else:
             self.ledger.accept([(event, result)])
             self.yes_times.append(monotonic())
         return True
-
-    async def find_spooled(self) -> list[str]:
-        """Enter the daemon's sequence of what was spooled into the ledger; returns the names that it has not taken."""
-        missing = []
-        for event in self.spooled:
-            found = await self.daemon.fetched(*name_of(event))
-            if found is None:
-                missing.append(event["id"])
-            else:
-                self.ledger.accept([(event, found)])
-        return missing
 
 
 class PublisherKind(Protocol):
@@ -237,7 +238,9 @@ class PublisherKind(Protocol):
     ) -> Publisher: ...
 
 
-DOORS: dict[str, tuple[PublisherKind, float]] = {
+Doors = Mapping[str, tuple[PublisherKind, float]]
+
+DOORS: Doors = {
     "http": (HttpPublisher, 10.0),
     "socket": (SocketPublisher, 15.0),
     "command": (CommandPublisher, 6.0),
@@ -249,9 +252,9 @@ class Load:
     """All publishers at once."""
 
     def __init__(
-        self, daemon: Daemon, ledger: Ledger, nodes: Sequence[str], *, doors: Sequence[str], pace: float = 1.0
+        self, daemon: Daemon, ledger: Ledger, nodes: Sequence[str], *, doors: Doors, pace: float = 1.0
     ) -> None:
-        self.publishers = [DOORS[door][0](door, daemon, ledger, nodes, pace * DOORS[door][1]) for door in doors]
+        self.publishers = [make(door, daemon, ledger, nodes, pace * often) for door, (make, often) in doors.items()]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -270,11 +273,9 @@ class Load:
         later = [each.yes_times[bisect_right(each.yes_times, moment) :] for each in self.publishers]
         return min((times[0] for times in later if times), default=None)
 
-    async def find_spooled(self) -> list[str]:
-        """See CommandPublisher."""
-        return [
-            name for each in self.publishers if isinstance(each, CommandPublisher) for name in await each.find_spooled()
-        ]
+    async def find_later(self) -> list[str]:
+        """See Publisher."""
+        return [name for each in self.publishers for name in await each.find_later()]
 
     def refusals(self) -> list[str]:
         """Good events that were refused: there must be none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from statistics import median, quantiles
 from time import monotonic
 from typing import Any
 
-from tests.chaos.load import DOORS, Load
+from tests.chaos.load import DOORS, Doors, Load
 from tests.chaos.subscriber import Subscriber
 from tests.support.daemon import Daemon
 from tests.support.oracle import Ledger, Verdict, judge
@@ -90,7 +90,7 @@ class Scene:
     async def judged(self, *, notified_is_complete: bool, kept_is_complete: bool = True) -> Verdict:
         """When nothing waits any more: the oracle's verdict, printed with all figures."""
         await self.daemon.until_nothing_waits(DRAIN_TIMEOUT)
-        missing = await self.load.find_spooled()
+        missing = await self.load.find_later()
         kept = await self.subscriber.kept()
         await self._until_all_notified(notified_is_complete)
         verdict = judge(
@@ -102,7 +102,7 @@ class Scene:
         )
         lines = [f"{self.server.name}: {verdict}", *(f"{what}: {summary(each)}" for what, each in self.figures.items())]
         print("\n  ".join(lines), flush=True)
-        assert not missing, f"the daemon never took these from the spool: {missing}"
+        assert not missing, f"the daemon never took these: {missing}"
         assert not self.load.refusals()
         assert not self.load.overtaken()
         dead = (await self.daemon.status())["journal"]["dead"]
@@ -130,13 +130,14 @@ async def scene(
     directory: Path,
     *,
     port: int | None = None,
-    doors: Sequence[str] = tuple(DOORS),
+    doors: Doors = DOORS,
     pace: float = 1.0,
     nodes: Sequence[str] = NODES,
+    config: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Scene]:
     """Everything started, the nodes made, the subscriber subscribed; no load yet. `pace` times the usual load."""
     profile = {"max_items": MAX_ITEMS, "access_model": "open"}
-    daemon = Daemon(directory / "bus", server, port=port, node=profile)
+    daemon = Daemon(directory / "bus", server, port=port, node=profile, config=config)
     with Ledger(directory / "accepted", SEED) as ledger:
         async with daemon:
             for node in nodes:  # making it; before the subscriber is there, so not among what must be notified

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from tests.chaos.load import DOORS
 from tests.chaos.scene import KEEPING, Scene, on_both, scene, times
 from tests.support.server import Server, ServerFactory
 from tests.support.waiting import until
@@ -97,7 +98,7 @@ async def test_no_right_to_create_nodes_kills_no_event_and_loses_no_order(
 ) -> None:
     """Events of a type whose node can't be made wait until it can."""
     server = await own_server(server_name, **KEEPING[server_name])
-    async with scene(server, tmp_path, doors=("http",)) as it:
+    async with scene(server, tmp_path, doors={"http": DOORS["http"]}) as it:
         it.fault()
         await server.revoke_creation()
         sent = [(await it.daemon.command("publish", "chaos.new", f"event {n}")).out.strip() for n in range(5)]
