@@ -63,7 +63,8 @@ def event(service: str, name: str, body: dict[str, Any]) -> Fields:
 
 def _push(name: str, who: str, body: dict[str, Any]) -> Said:
     del name
-    commits = objects(body, "commits")
+    commits, listed = objects(body, "commits"), at(body, "commits")
+    total = int(number(body, "total_commits") or (len(listed) if isinstance(listed, list) else 0))
     ref = text(body, "ref").removeprefix("refs/heads/").removeprefix("refs/tags/")
     pusher = text(body, "pusher", "name") or text(body, "pusher", "username") or who
     last = at(body, "head_commit") or (commits[-1] if commits else {})
@@ -71,11 +72,11 @@ def _push(name: str, who: str, body: dict[str, Any]) -> Said:
         said = f"{pusher} deleted {ref}"
     else:
         how = "force-pushed" if at(body, "forced") is True else "pushed"
-        said = f"{pusher} {how} {_count(len(commits), 'commit')} to {ref}"
+        said = f"{pusher} {how} {_count(total, 'commit')} to {ref}"
     message = first_line(text(last, "message"))
     lines = [first_line(text(each, "message")) for each in commits[:20]]
     data: Fields = {"ref": text(body, "ref"), "before": text(body, "before"), "after": text(body, "after")}
-    data |= {"commits": len(commits), "pusher": pusher, "text": "\n".join(f"* {line}" for line in lines)}
+    data |= {"commits": total, "pusher": pusher, "text": "\n".join(f"* {line}" for line in lines)}
     compare = text(body, "compare") or text(body, "compare_url")
     return one_line(said, message, between=" – "), {"link": link(compare, text(last, "url")), "data": data}
 

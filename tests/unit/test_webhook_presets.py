@@ -13,7 +13,7 @@ from tests.support.webhooks import RECORDINGS, events, preset_of, presets, recor
 from xmppbus import limits
 from xmppbus.event import Event, parse
 from xmppbus.inputs.webhook import Sent
-from xmppbus.inputs.webhook_fields import cut, flat, form_of, moment, named, tags, typed
+from xmppbus.inputs.webhook_fields import cut, flat, form_of, moment, named, objects, tags, typed
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import Result
 from xmppbus.render import few_lines
@@ -247,7 +247,9 @@ def test_what_is_taken_over_from_a_body_is_bounded() -> None:
         deep = {"in": deep}
     assert flat(deep) == {"in_" * limits.WEBHOOK_DEPTH + "leaf": 1}
     assert flat({"in": deep}) == {}
-    assert len(typed("alert", "x" * 500)) <= limits.TYPE_CHARACTERS
+    assert len(typed("alert", "x" * 5_000_000)) <= limits.TYPE_CHARACTERS
+    assert parse({"type": typed("a", *["_b-" * 60] * 9)}, DEFAULTS)
+    assert len(objects({"all": [{}] * 5_000}, "all")) == limits.BATCH_EVENTS + 1
     assert len(named("x" * 5_000) or "") <= limits.NAME_CHARACTERS
     assert len(tags(["x"] * 100) or ()) == limits.TAGS
 

@@ -82,9 +82,11 @@ def at(value: Any, *path: str) -> Any:
 
 
 def objects(value: Any, *path: str) -> list[dict[str, Any]]:
-    """The objects of a list."""
+    """The objects of a list, as many as may become events and one more."""
     found = at(value, *path)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return (
+        [each for each in found[: limits.BATCH_EVENTS + 1] if isinstance(each, dict)] if isinstance(found, list) else []
+    )
 
 
 def text(value: Any, *path: str) -> str:
@@ -165,9 +167,9 @@ def duration(seconds: float) -> str:
 def typed(prefix: str, *words: str) -> str:
     """An event's type: the prefix, and each of the others made into one word of it."""
     found = [_NO_WORD.sub("_", word).strip("_") for word in words]
-    whole = ".".join([prefix, *(word for word in found if word)])
+    whole = ".".join([prefix, *(word for word in found if word)])[: limits.TYPE_CHARACTERS].rstrip("._-")
     # A file that is named after it must not be too long either: each . _ and - counts three (fields.py).
-    while len(whole) > limits.TYPE_CHARACTERS or len(whole) + 2 * sum(map(whole.count, "._-")) > limits.TYPE_FILE_BYTES:
+    while len(whole) + 2 * sum(map(whole.count, "._-")) > limits.TYPE_FILE_BYTES:
         whole = whole[:-8].rstrip("._-")
     return whole
 
