@@ -185,7 +185,7 @@ def test_the_last_outcome_of_each_key_is_remembered(tmp_path: Path) -> None:
     assert (outcomes.last("a"), outcomes.last("b")) == (DONE, DONE)
     for number in range(limits.JOB_OUTCOMES + 10):
         outcomes.remember(f"key {number}", DONE)
-    assert len(os.listdir(tmp_path / "jobs")) <= limits.JOB_OUTCOMES
+    assert len(os.listdir(tmp_path / f"jobs-{os.geteuid()}")) <= limits.JOB_OUTCOMES
     assert outcomes.last(f"key {limits.JOB_OUTCOMES + 9}") == DONE
 
 
@@ -193,6 +193,35 @@ def test_a_file_that_says_something_else_is_no_outcome(tmp_path: Path) -> None:
     """Somebody may have written into it."""
     outcomes = Outcomes({"XMPPBUS_STATE": str(tmp_path)})
     outcomes.remember("a", DONE)
-    (path,) = (tmp_path / "jobs").iterdir()
+    (path,) = (tmp_path / f"jobs-{os.geteuid()}").iterdir()
     path.write_bytes(b"\xff\x00" * 1000)
     assert outcomes.last("a") == ""
+
+
+@pytest.mark.parametrize("planted", ["a link", "a folder that others may write into"])
+def test_what_others_put_in_the_place_of_the_folder_is_left_alone(tmp_path: Path, planted: str) -> None:
+    """Root runs jobs in the state directory of a daemon that is another user."""
+    folder, elsewhere = tmp_path / f"jobs-{os.geteuid()}", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if planted == "a link":
+        folder.symlink_to(elsewhere)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    outcomes = Outcomes({"XMPPBUS_STATE": str(tmp_path)})
+    with pytest.raises(OSError):  # noqa: PT011  # which, is the system's
+        outcomes.remember("a", DONE)
+    assert outcomes.last("a") == ""
+    assert not [*elsewhere.iterdir(), *folder.iterdir()]
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    """Neither read nor written through."""
+    outcomes = Outcomes({"XMPPBUS_STATE": str(tmp_path)})
+    outcomes.remember("a", DONE)
+    (path,) = (tmp_path / f"jobs-{os.geteuid()}").iterdir()
+    path.rename(tmp_path / "other")
+    path.symlink_to(tmp_path / "other")
+    assert outcomes.last("a") == ""
+    outcomes.remember("a", FAILED)
+    assert (outcomes.last("a"), (tmp_path / "other").read_text()) == (FAILED, "done\n")
