@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from tests.benchmarks.figures import Report, Settings, Stopwatch, keep, machine, say, versions
 
-BENCHMARKS = ("publish", "accept", "cli", "latency", "backlog", "chat_fanout", "commands", "displays")
+BENCHMARKS = ("publish", "accept", "cli", "latency", "backlog", "chat_fanout", "commands", "displays", "queue")
 QUICK_SECONDS = 50
 
 
