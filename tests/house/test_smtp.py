@@ -213,6 +213,16 @@ async def test_a_line_without_an_end_is_cut_off(daemon: Mailing) -> None:
     assert (await daemon.smtp())["connections"] == 0
 
 
+async def test_an_address_that_is_taken_is_said_in_the_status(tmp_path: Path) -> None:
+    """The rest of the house is up."""
+    daemon = Mailing(tmp_path / "bus")
+    with contextlib.closing(socket.create_server(("127.0.0.1", daemon.port))):
+        async with daemon:
+            status = await daemon.smtp()
+            assert (status["state"], daemon.is_healthy()) == ("down", True)
+            assert f"can't listen on 127.0.0.1:{daemon.port}" in status["reason"]
+
+
 async def test_a_web_page_can_not_send_a_mail_through_the_browser(daemon: Mailing) -> None:
     """It can make it post whatever it likes to loopback; at the first word that is over."""
     mail = b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<disk.full>\r\nDATA\r\nSubject: forged\r\n\r\n.\r\n"

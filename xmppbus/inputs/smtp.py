@@ -132,7 +132,9 @@ class SmtpInput:
         """State, address, connections, and how many mails became events."""
         found = self._connections
         told = {"address": self.address, "connections": len(found.open), "turned_away": found.refused}
-        counted = {"late": found.late, "accepted": self._accepted, "refused": self._refused}
+        counted: dict[str, Any] = {"late": found.late, "accepted": self._accepted, "refused": self._refused}
+        if self._tokens is not None and self._tokens.warning:
+            counted["notice"] = self._tokens.warning
         if self._problem:
             return {"state": "down", "reason": self._problem, **counted}
         return {"state": "up", **told, **counted}
