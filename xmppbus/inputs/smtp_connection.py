@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ _LATE = b"421 4.4.2 this took too long; connect again\r\n"
 _MUCH = b"552 5.3.4 the mail is too large, and does not end\r\n"
 _BUSY = b"452 4.3.1 too many large mails at the same time; try again\r\n"
 _HTTP = b"421 4.7.0 this is SMTP, and no web page's business\r\n"
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _FLUSH_SECONDS = 5.0
 
 
@@ -107,6 +109,11 @@ class Connection(SMTP):
             self.end(_BUSY)
         else:
             super().data_received(data)
+
+    async def push(self, status: str | bytes) -> None:
+        """One line: aiosmtpd repeats what somebody said, control characters and all."""
+        content = status.encode("utf-8", "replace") if isinstance(status, str) else status
+        await super().push(_CONTROL.sub(b"?", content))
 
     async def smtp_POST(self, _argument: str | None) -> None:  # noqa: N802  # aiosmtpd looks for it by this name
         """A web page may have the browser of this machine post to us, with the commands of a mail in the body."""
