@@ -19,6 +19,7 @@ from tests.support.daemon import Daemon, program
 from tests.support.missing import need
 from tests.support.pages import ROOT, blocks
 from tests.support.terminal import OnTerminal
+from xmppbus import limits
 from xmppbus.cli.main import HOUSE_COMMANDS, LOCAL_COMMANDS
 
 PAGE = ROOT / "docs/howto/completion.md"
@@ -121,6 +122,16 @@ async def test_the_daemon_says_what_it_knows(daemon: Daemon, tmp_path: Path) -> 
     assert asked("xmppbus exec /etc/h") == ["file,/etc/h"]
     daemon.kill()
     assert asked("xmppbus ack d") == []
+
+
+async def test_no_more_is_said_than_a_screen_can_show(daemon: Daemon) -> None:
+    """Of the last events only."""
+    many = b"".join(b'{"type": "many.t%d"}\n' % number for number in range(limits.COMPLETION_EVENTS + 10))
+    await daemon.command("publish", "--json", "-", "--lines", "--output", "none", input=many)
+    found = (await daemon.command("complete", "types", "many.")).out.split()
+    assert len(found) == limits.COMPLETIONS
+    assert found[0] == f"many.t{limits.COMPLETION_EVENTS + 9}"
+    assert "many.t9" not in (await daemon.command("complete", "types", "many.t9")).out.split(), "too long ago"
 
 
 @pytest.mark.parametrize(("shell", "file"), [("bash", "xmppbus.bash"), ("zsh", "_xmppbus"), ("fish", "xmppbus.fish")])

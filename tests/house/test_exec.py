@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -166,6 +167,35 @@ def test_a_job_that_takes_too_long_is_stopped(away: dict[str, str]) -> None:
     told = spooled(away)[-1]
     assert (told["data"]["timeout"], told["data"]["code"]) == (True, 124)
     assert told["summary"].startswith("slow: took too long and was stopped after")
+
+
+def quickly(away: dict[str, str], limit: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """The same program with one of its limits made so short that a test can wait for it."""
+    line = f"import sys; from xmppbus import limits; limits.{limit} = 0.2; from xmppbus.cli.client import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", line, "exec", *arguments], env=away, check=False, capture_output=True, timeout=60
+    )
+
+
+def test_one_that_does_not_obey_is_killed(away: dict[str, str]) -> None:
+    """After a grace period; the exit code says that it took too long."""
+    stubborn = "trap '' TERM; while :; do sleep 0.05; done"
+    assert quickly(away, "JOB_GRACE_SECONDS", "--timeout", "0.2s", "--", "sh", "-c", stubborn).returncode == 124
+
+
+async def test_progress_is_told_while_it_runs(daemon: Daemon, tmp_path: Path) -> None:
+    """To those who listen now."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    script = f"echo 42 %; read line < {gate}"
+    arguments = ("--type", "job.slow", "--", "sh", "-c", script)
+    running = asyncio.create_task(asyncio.to_thread(quickly, daemon.environment, "JOB_PROGRESS_SECONDS", *arguments))
+    heard = await daemon.command("listen", "job.slow", "--since", "all", "-n", "2", "--json")
+    await asyncio.to_thread(gate.write_text, "go\n")
+    assert (await running).returncode == 0
+    said = [json.loads(line)["event"] for line in heard.out.splitlines()]
+    assert [each["summary"] for each in said] == ["slow: started", "slow: 42 %"]
+    assert said[1]["data"]["percent"] == 42
 
 
 # --- from cron --------------------------------------------------------------------------------------------------------
