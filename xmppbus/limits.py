@@ -491,6 +491,10 @@ REPLAY_EVENTS = 1_000
 TOKENS = 1_000
 """In one tokens file; all of them are read when it changes."""
 
+WEBHOOK_BODY_BYTES = 2 * MIB
+"""What a service sends: a thousand alerts are a megabyte. It is read and turned over by the one thread that everybody
+waits for, so it is less than a batch of events may have."""
+
 WEBHOOK_AGE_SECONDS = 300.0
 WEBHOOK_SECRET_BYTES = 64 * KIB
 WEBHOOKS = 100

@@ -129,6 +129,14 @@ async def test_more_events_than_a_batch_may_have_are_refused_as_a_whole(tmp_path
         assert await kept(door) == []
 
 
+async def test_a_body_that_is_larger_than_a_webhook_is_refused(tmp_path: Path) -> None:
+    """Before anybody looks into it."""
+    async with open_door(tmp_path) as door:
+        for size, status in ((limits.WEBHOOK_BODY_BYTES, 200), (limits.WEBHOOK_BODY_BYTES + 1, 413)):
+            answer = await send(door, "slack", body=b'{"text": "a"}'.ljust(size))
+            assert answer.status == status
+
+
 async def test_a_bad_event_never_fails_its_neighbours(tmp_path: Path) -> None:
     """An answer for each; 400 only where none was taken."""
     batch = {"Content-Type": "application/cloudevents-batch+json"}

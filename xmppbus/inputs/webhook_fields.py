@@ -166,7 +166,7 @@ def duration(seconds: float) -> str:
 
 def typed(prefix: str, *words: str) -> str:
     """An event's type: the prefix, and each of the others made into one word of it."""
-    found = [_NO_WORD.sub("_", word).strip("_") for word in words]
+    found = [_NO_WORD.sub("_", word[: limits.TYPE_CHARACTERS]).strip("_") for word in words]
     whole = ".".join([prefix, *(word for word in found if word)])[: limits.TYPE_CHARACTERS].rstrip("._-")
     # A file that is named after it must not be too long either: each . _ and - counts three (fields.py).
     while len(whole) + 2 * sum(map(whole.count, "._-")) > limits.TYPE_FILE_BYTES:

@@ -105,6 +105,9 @@ class Webhooks:
         headers = {each.lower(): value for each, value in request.headers.items()}
         tokens = _tokens(headers, query)
         body = await request.body()
+        if len(body) > limits.WEBHOOK_BODY_BYTES:
+            said = f"the body has {len(body)} bytes of at most {limits.WEBHOOK_BODY_BYTES}; have less sent"
+            raise Refused(Code.TOO_BIG, said)
         sent = Sent(body, headers, {each: value for each, value in query.items() if each not in _SECRETS}, rest)
         self._let_in(request, served, sent, tokens)
         if request.token is not None:
