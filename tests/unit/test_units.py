@@ -179,3 +179,14 @@ def test_install_service_writes_and_says_what_to_run_next(
     config.write_text("xnpp: {}\n")
     assert run_locally(arguments) == 78
     assert f"{config}:1:1" in capfd.readouterr().err
+
+
+def test_files_of_ways_in_and_out_are_among_those_that_the_daemon_reads(
+    config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A broker's password, wherever it is named; names are relative to the config."""
+    broker = "{broker: {password_file: rabbit.password, ca_file: /etc/ssl/rabbit.pem}, queues: [q]}"
+    config.write_text(f"{config.read_text()}\ninputs: {{amqp: {broker}}}\n")
+    assert run_locally(["install-service", "--config", str(config), "--directory", str(tmp_path / "units")]) == 0
+    said = capfd.readouterr().out
+    assert f"{tmp_path}/rabbit.password /etc/ssl/rabbit.pem" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,4 +135,19 @@ def _read_by_the_daemon(config: Config) -> list[Path]:
         names += [options.http.tokens_file, options.http.certificate_file, options.http.key_file]
     if options.bot:
         names += [options.bot.avatar_file, *(room.password_file for room in options.bot.rooms)]
-    return [Path(each) for each in (*names, *(name for name in options.plugins if name.endswith(".py"))) if each]
+    directory = config.path.parent.absolute() if config.path else Path("/")
+    ways = [directory / Path(each).expanduser() for each in _named_files([options.inputs, options.outputs])]
+    return [Path(each) for each in (*names, *(name for name in options.plugins if name.endswith(".py")), *ways) if each]
+
+
+def _named_files(value: Any) -> Iterator[str]:
+    """Passwords, certificates, tokens of the ways in and out: whatever an option ending in `_file` says."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _named_files(each)
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            if isinstance(each, str) and str(name).endswith("_file"):
+                yield each
+            else:
+                yield from _named_files(each)
