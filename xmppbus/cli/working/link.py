@@ -85,6 +85,10 @@ class Link:
         """How many events it has."""
         return len(self._held)
 
+    @property
+    def _is_finished(self) -> bool:
+        return self._stopping.is_set() and not self._held
+
     def stop(self) -> None:
         """Take nothing more; `run` returns when all that was taken is settled."""
         self._stopping.set()
@@ -108,25 +112,27 @@ class Link:
 
     async def run(self) -> tuple[int, str]:
         """Until it is stopped, or the daemon refuses it for good: the exit code, and the daemon's words."""
-        attempts, away = 0, False
-        while not (self._stopping.is_set() and not self._held):
+        attempts, told = 0, ""
+        while not self._is_finished:
             try:
                 found = client.connect()
             except PermissionError:
                 return Exit.REFUSED, _REFUSES
+            why = _AWAY
             if found is not None:
-                if away:
+                if told == _AWAY:
                     self._tell("the daemon is there")
                 code, said = await self._converse(found)
                 if code != Exit.TRY_AGAIN:
                     return code, said
                 if self._served:
-                    attempts, away = 0, False
-            if self._stopping.is_set() and not self._held:
+                    attempts, told = 0, ""
+                why = said
+            if self._is_finished:
                 break
-            if not away:
-                self._tell(_AWAY)
-                away = True
+            if why and why != told:
+                self._tell(why)
+                told = why
             attempts += 1
             await asyncio.sleep(_RETRY.decide(attempts, random.random))
         return Exit.OK, ""
