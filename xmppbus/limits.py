@@ -541,6 +541,9 @@ STOMP_AHEAD_BYTES = 512 * KIB
 """Open in all and from one address (all programs of this machine have the same): beyond it, one that does nothing gives
 its place. What all of them have sent that is not dealt with, and so much of one, beyond which it is read no further."""
 
+STOMP_PAGE_BYTES = 512 * KIB
+"""Read at once for a subscriber that is behind, who takes little more before it is another's turn."""
+
 STOMP_CONNECT_SECONDS = 10.0
 STOMP_FRAME_SECONDS = 10.0
 STOMP_STUCK_SECONDS = 60.0

@@ -196,6 +196,7 @@ async def test_r09_a_killed_consumers_events_go_to_another(tmp_path: Path) -> No
                 await until(lambda: subscribed(daemon, 2), 20, "the other", poll=0.1)
                 holder.writer.transport.abort()
                 assert await lines(other, 2) == ["0", "2"]
+                assert await asyncio.wait_for(other.wait(), 20) == 0  # it has acknowledged both, and gone
         await daemon.until_nothing_waits(20)
 
 

@@ -34,6 +34,7 @@ class Topics:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._end = 0  # the last sequence that those who are current have got
+        self._page = limits.STREAM_PAGE_EVENTS
         self._readers: set[Reader] = set()
         self._current: dict[Reader, None] = {}  # in order, so that nobody is always the last
         self._behind: OrderedDict[Reader, None] = OrderedDict()
@@ -44,8 +45,14 @@ class Topics:
         """It gets what comes from now on."""
         reader.position = (await self._journal.status()).newest
         self._readers.add(reader)
+        # Nothing is awaited from here on. It is current at once: whoever comes never waits for those who are behind.
+        if not self._current:
+            self._end = max(self._end, reader.position)
+        if reader.position >= self._end:
+            self._current[reader] = None
+        else:
+            self.wake(reader)
         self._somebody.set()
-        self.wake(reader)
 
     def leave(self, reader: Reader) -> None:
         """It gets nothing more."""
@@ -70,8 +77,9 @@ class Topics:
         clock = asyncio.get_running_loop().time
         while True:
             await self._somebody.wait()
+            newest = (await self._journal.status()).newest
             if not self._current:
-                self._end = max(self._end, (await self._journal.status()).newest)
+                self._end = max(self._end, newest)
             changed = asyncio.create_task(self._journal.changed(timedelta(seconds=60)))
             try:
                 await asyncio.sleep(0)  # let it begin to listen, or a commit during the read would go unheard
@@ -111,7 +119,10 @@ class Topics:
     async def _bring_nearer(self, reader: Reader) -> None:
         end = self._end
         if reader.position < end:
-            entries = await self._journal.read(reader.position, limits.STREAM_PAGE_EVENTS)
+            entries = await self._journal.read(reader.position, self._page)
+            if entries:  # what is read is mostly what the kernel can take of it
+                bytes_each = sum(len(entry.event.encoded) for entry in entries) // len(entries) + 1
+                self._page = max(1, min(limits.STREAM_PAGE_EVENTS, limits.STOMP_PAGE_BYTES // bytes_each))
             if not entries:
                 reader.position = max(reader.position, end)  # what was there has been pruned
             elif not reader.offer(entries):
