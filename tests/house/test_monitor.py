@@ -99,6 +99,8 @@ async def test_it_shows_what_is_refused_and_why_and_by_which_door(tmp_path: Path
         assert "\x1b" not in line
         await daemon.request("POST", "/v1/events", "<xml/>", {"Content-Type": "text/xml"})
         assert "in  http      refused   POST /v1/events  unsupported-media-type" in await monitor.line()
+        await daemon.request("POST", "/events", "{}", JSON)
+        assert "in  http      refused   POST /events  item-not-found" in await monitor.line()
 
 
 async def test_it_shows_what_a_server_took(server: Server, tmp_path: Path) -> None:

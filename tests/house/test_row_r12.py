@@ -17,7 +17,7 @@ import pytest
 import yaml
 from dbus_fast import Message, MessageType, Variant
 
-from tests.support.daemon import Daemon, bot_without_a_server
+from tests.support.daemon import Daemon, bot_without_a_server, program
 from tests.support.message_bus import AS_ON_A_SYSTEM_BUS, Bus, Systemd, connected, running
 from tests.support.missing import need
 from tests.support.pages import ROOT, blocks
@@ -81,9 +81,19 @@ async def test_a_signal_that_matches_a_rule_is_an_event_with_its_arguments(bus: 
     """The page's rules, with its own line; what does not match is nothing."""
     need("gdbus")
     async with daemon_on(bus, tmp_path, CONFIGS[1]) as daemon:
+        monitor = await asyncio.create_subprocess_exec(
+            *(program(), "monitor", "--input", "dbus", "-n", "1"),
+            env=daemon.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert monitor.stderr
+        assert b"looking on" in await monitor.stderr.readline()
         command = line_of("gdbus emit")
         await asyncio.to_thread(bus.run, *[each.replace("org.example.sda", "com.example.sda") for each in command])
         await asyncio.to_thread(bus.run, *command)
+        shown, _ = await asyncio.wait_for(monitor.communicate(), WAIT)
+        assert b"in  dbus      accepted  disk.full  #1" in shown
         (event,) = await events(daemon, 1)
         sender = event["data"].pop("sender")
         assert re.fullmatch(r":1\.\d+", sender)

@@ -53,7 +53,14 @@ class Dbus:
 
     async def ready(self) -> None:
         """While we are on the bus."""
-        await self._there.wait()
+        waiting = asyncio.ensure_future(self._there.wait())
+        keeping = [self._keeping] if self._keeping else []
+        try:
+            await asyncio.wait({waiting, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if self._keeping and self._keeping.done():
+                self._keeping.result()  # a bug: the deliverer says it
+        finally:
+            waiting.cancel()
 
     def status(self) -> Mapping[str, Any]:
         """As `interfaces.Output` says."""

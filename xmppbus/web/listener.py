@@ -256,13 +256,13 @@ class Web:
         except KeyError:
             return _method_not_allowed(request.method, methods)
         except Refused as refusal:
+            self._tell(refusal, request)
             return refusal_answer(refusal)
         try:
             self._guard.check(request, route.scope)
             return await route.handler(request)
         except Refused as refusal:
-            if self.on_refused:
-                self.on_refused(refusal, f"{request.method} {request.path}")
+            self._tell(refusal, request)
             headers = _CHALLENGE if refusal.code is Code.UNAUTHORIZED else b""
             return refusal_answer(refusal, headers=headers)
         except (ConnectionError, web.HTTPException):
@@ -270,6 +270,10 @@ class Web:
         except Exception as error:  # the house is kept alive: one request's bug is not the others'
             log.exception("%s %s failed", request.method, request.path)
             return refusal_answer(Refused(Code.FAILED, f"a bug: {type(error).__name__}; see the log"), 500)
+
+    def _tell(self, refusal: Refused, request: Request) -> None:
+        if self.on_refused:
+            self.on_refused(refusal, f"{request.method} {request.path}")
 
     def _find(self, request: Request) -> dict[str, Route]:
         target = request.raw_path
