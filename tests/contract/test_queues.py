@@ -335,6 +335,23 @@ async def test_little_of_a_deep_queue_is_in_memory(journal: SqliteJournal, queue
     assert queues.status(await journal.places())[0].waiting == 2_999
 
 
+async def test_what_is_in_memory_is_bounded_in_bytes(
+    journal: SqliteJournal, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large events are read one by one; those that are tried again as well."""
+    monkeypatch.setattr(limits, "QUEUE_WINDOW_BYTES", 1_000)
+    await send(journal, *range(6), summary="x" * 600)
+    async with queues.consumer("mails", prefetch=6) as consumer:
+        for number in range(3):
+            found = await took(consumer.take())
+            assert found.event.id == str(number)
+            assert not queues._brokers["mails"].leases._ready
+        for number in (0, 1, 2):
+            await consumer.requeue(found.id - 2 + number)
+        again = [await took(consumer.take()) for _ in range(6)]
+        assert sorted(each.event.id for each in again) == [str(number) for number in range(6)]
+
+
 async def test_those_that_wait_for_another_try_are_bounded(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
