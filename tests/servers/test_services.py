@@ -14,6 +14,7 @@ from tests.support.false_service import false_service
 from tests.support.ports import free_port
 from tests.support.raw_pubsub import create_node, publish, set_affiliation
 from tests.support.raw_xml import Stanza
+from tests.support.room_owner import RoomOwner
 from tests.support.server import Server
 from tests.support.waiting import until
 from xmppbus import limits
@@ -90,24 +91,16 @@ async def test_a_message_arrives_as_typed_and_one_that_comes_back_is_said(server
 
 async def test_a_room_hears_one_message_and_who_is_not_let_in_is_told(server: Server, node: str) -> None:
     """The account comes, says it, and goes; a room that is not there is not made."""
-    room = f"{node}@rooms.localhost"
-    async with account(server) as romeo, account(server, STRANGER) as host:
+    async with account(server) as romeo, await log_in(server, STRANGER) as client:
         with pytest.raises(Refused, match="there is no such room"):
-            await romeo.say(room, "anybody?")
-        heard: list[str] = []
-
-        def hear(stanza: Element) -> None:
-            heard.extend(each.text or "" for each in stanza.iter("{jabber:client}body"))
-
-        host._listeners.append(hear)
-        host.write(
-            f"<presence to='{room}/host'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-            f"<iq type='set' id='config' to='{room}'><query xmlns='http://jabber.org/protocol/muc#owner'>"
-            "<x xmlns='jabber:x:data' type='submit'/></query></iq>".encode()
-        )
-        await host.arrived()
+            await romeo.say(f"{node}@rooms.localhost", "anybody?")
+        room = await RoomOwner(client).make()
         await romeo.say(room, "hello, room")
-        await until(lambda: heard == ["hello, room"], 5, "the message in the room")
+
+        def heard() -> bool:
+            return any(each.element.findtext("{*}body") == "hello, room" for each in client.stanzas)
+
+        await until(heard, 10, "the message in the room")
 
 
 async def test_items_come_in_pages_where_the_service_has_pages(
@@ -267,7 +260,7 @@ async def test_pages_that_never_end_are_left(prosody: Server, monkeypatch: pytes
 
 async def test_a_daemon_without_a_session_says_so_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """`limits.SESSION_SECONDS`: it may have begun just now; then why there is none."""
-    monkeypatch.setattr(limits, "SESSION_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "SESSION_SECONDS", 2.0)
     options = XmppOptions(component="bus.localhost", port=free_port(), pubsub_service="pubsub.localhost")
     async with Stream(options, "secret", dice=lambda: 0.5) as stream:
         with pytest.raises(Refused, match="no session with its server: no connection") as caught:

@@ -159,6 +159,8 @@ class Account:
                 await self._or_refused(said, f"{room} did not take it", room)
             finally:
                 self.write(muc.leave(room, nick, sender=""))
+                with contextlib.suppress(NoAnswer):
+                    await self.arrived()
         return made
 
     async def _or_refused(self, answer: asyncio.Future[ErrorReply | None], about: str, room: str) -> None:
