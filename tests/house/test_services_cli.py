@@ -187,7 +187,7 @@ async def test_the_bot_says_something_in_a_room_that_it_is_in(prosody: Server, t
             async def said() -> bool:
                 return (await daemon.run("message", room, "Soup today", "--room", "--json")).code == 0
 
-            await until(said, 10, "the bot to be in the room")
+            await until(said, 60, "the bot to be in the room")
 
             def heard() -> list[str]:
                 found = [each.element for each in client.stanzas if each.get("type") == "groupchat"]

@@ -13,6 +13,7 @@ from xmppbus.xmpp.messages import Heard, chat
 from xmppbus.xmpp.replies import ErrorReply
 from xmppbus.xmpp.rooms import Rooms
 from xmppbus.xmpp.services.asking import came_back, condition_words
+from xmppbus.xmpp.standing import State
 from xmppbus.xmpp.talk import Talk
 
 
@@ -47,6 +48,10 @@ async def say(talk: Talk, rooms: Rooms, room: str, text: str) -> str:
     if not rooms.is_room(room):
         message = f"the bot is not in {room}: write it under `bot: rooms:`, or write `join {room}` to the bot"
         raise Refused(Code.NOT_FOUND, message)
+    standing = rooms.standing(room)
+    if standing is None or standing.state is not State.IN:
+        why = f": {standing.words}" if standing is not None and standing.words else ""
+        raise Refused(Code.TIMEOUT, f"the bot is not in {room} just now{why}; try again")
     made = str(uuid.uuid4())
     stanza = chat(to=room, sender=talk.full(), message_id=made, body=text, kind="groupchat", markable=False)
     reply = rooms.say(room, made, stanza)
