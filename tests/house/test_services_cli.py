@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -32,12 +33,15 @@ ASKING = (
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_only_administrators_ask_in_the_buss_name(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_only_administrators_ask_in_the_buss_name() -> None:
     """It owns its nodes: whoever asks as it may do everything with them."""
-    directory = tmp_path_factory.mktemp("roles")
-    for each in (directory, directory.parent, directory.parent.parent):
-        each.chmod(0o755)
-    async with Daemon(directory) as daemon:
+    with TemporaryDirectory(prefix="xmppbus-roles-") as name:
+        Path(name).chmod(0o755)
+        await _refuses_nobody(Daemon(Path(name)))
+
+
+async def _refuses_nobody(away: Daemon) -> None:
+    async with away as daemon:
         for arguments in ASKING:
             refused = await as_nobody(daemon, *arguments)
             assert refused.code == 77, refused
