@@ -36,7 +36,7 @@ ASKING = (
 async def test_only_administrators_ask_in_the_buss_name() -> None:
     """It owns its nodes: whoever asks as it may do everything with them."""
     with TemporaryDirectory(prefix="xmppbus-roles-") as name:
-        Path(name).chmod(0o755)
+        os.chmod(name, 0o755)
         await _refuses_nobody(Daemon(Path(name)))
 
 
