@@ -36,8 +36,12 @@ ASKING = (
 async def test_only_administrators_ask_in_the_buss_name() -> None:
     """It owns its nodes: whoever asks as it may do everything with them."""
     with TemporaryDirectory(prefix="xmppbus-roles-") as name:
-        os.chmod(name, 0o755)
-        await _refuses_nobody(Daemon(Path(name)))
+        await _refuses_nobody(_entered_by_all(Path(name)))
+
+
+def _entered_by_all(directory: Path) -> Daemon:
+    directory.chmod(0o755)
+    return Daemon(directory)
 
 
 async def _refuses_nobody(away: Daemon) -> None:
