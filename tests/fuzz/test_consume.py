@@ -1,6 +1,6 @@
 """Lines of consumers: whatever comes is understood, or refused with a word about it.
 
-`XMPPBUS_FUZZ_RUNS=1000000 pytest tests/fuzz/test_consume.py` is the long form.
+`FUZZ_RUNS=1000000 pytest tests/fuzz/test_consume.py` is the long form.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ async def understood(said: bytes, size: int) -> list[Said] | Refused:
 
 
 @settings(
-    max_examples=int(os.environ.get("XMPPBUS_FUZZ_RUNS", "300")),
+    max_examples=int(os.environ.get("FUZZ_RUNS", "300")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,

@@ -1,6 +1,6 @@
 """Whatever is sent to a preset: events that the house takes, or a sentence that says what is wrong; nothing else.
 
-A second in CI; `XMPPBUS_FUZZ_EXAMPLES=20000 pytest tests/fuzz/test_webhooks.py` is the long form.
+A second in CI; `FUZZ_RUNS=20000 pytest tests/fuzz/test_webhooks.py` is the long form.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xmppbus.inputs.webhook_signatures import SLACK, STANDARD, hexadecimal, shar
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import Result
 
-EXAMPLES = int(os.environ.get("XMPPBUS_FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_RUNS", "25"))
 BOUNDED = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 DEFAULTS = {"id": "1", "source": "here", "time": "2026-01-31T12:00:00Z"}
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -161,6 +161,12 @@ def test_what_is_said_before_a_version_is_agreed_on_can_be_read_in_each(version:
     assert frame.headers["message"].strip() == "no: ' x'"
 
 
+def test_a_header_of_an_event_is_never_one_of_the_frame() -> None:
+    """A client of 1.0 leaves spaces out: somebody else's `content-length ` would cut the body, and begin a frame."""
+    framed = encode("MESSAGE", {"content-length\r": "1", "content-length ": "1", "a": "b"}, b"body", "1.0")
+    assert framed == b"MESSAGE\na:b\ncontent-length:4\n\nbody\0"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_header_can_become_two(version: str) -> None:
     """What a version has no escape for becomes a space, or is left out."""

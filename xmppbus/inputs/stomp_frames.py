@@ -205,8 +205,10 @@ def encode(command: str, headers: Mapping[str, str], body: bytes = b"", version:
     table = _ESCAPE["1.0" if command in _UNESCAPED else version]
     lines = [command]
     for name, value in headers.items():
-        if version > "1.0" or ":" not in name:
-            lines.append(f"{_line(name.translate(table))}:{_line(value.translate(table))}")
+        said = _line(name.translate(table))
+        # A client of 1.0 would read `content-length ` as that of the frame, and somebody else's words as frames.
+        if version > "1.0" or (":" not in name and said == said.strip()):
+            lines.append(f"{said}:{_line(value.translate(table))}")
     if command in WITH_BODY:
         lines.append(f"content-length:{len(body)}")
     return b"%b\n\n%b\0" % ("\n".join(lines).encode(errors="replace"), body)
