@@ -54,13 +54,14 @@ class Broker:
         self._reading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_moment: float | None = None
-        self._dropping: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
+        self._dropping: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody consumes it, and nothing of it need be remembered."""
-        return not (self.consumers or self.leases.later or self.leases.out)
+        return not (self.consumers or self.leases.later or self.leases.out or self._settling or self._dropping)
 
     def close(self) -> None:
         """The house is being left: whoever asks gets nothing more."""
@@ -74,10 +75,16 @@ class Broker:
             if not asking.answer.done():
                 asking.answer.set_exception(_closing())
 
+    async def settled_all(self) -> None:
+        """What consumers have said is written."""
+        if writing := [*self._settling, *([self._dropping] if self._dropping else [])]:
+            await asyncio.wait(writing)
+
     async def purge(self) -> int:
         """Forget what waits and nobody has; how many there were."""
-        purged = 0
-        while more := await self._backlog.drop(limits.QUEUE_PURGE_EVENTS, [*self.leases.out]):
+        purged, more = 0, limits.QUEUE_PURGE_EVENTS
+        while more == limits.QUEUE_PURGE_EVENTS:  # what comes meanwhile must not keep it going
+            more = await self._backlog.drop(limits.QUEUE_PURGE_EVENTS, [*self.leases.out])
             purged += more
         self.leases.empty(later=True)
         self._unread = True
@@ -118,8 +125,8 @@ class Broker:
         if (seconds := self._opens - self._ticks()) > 0:
             await asyncio.sleep(seconds)
             self._turn()
-        while not answer.done() and self._reading:
-            either: list[asyncio.Future[Any]] = [answer, self._reading]
+        while not answer.done() and (going := self._reading or self._dropping):
+            either: list[asyncio.Future[Any]] = [answer, going]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return answer.done()
 
@@ -135,6 +142,13 @@ class Broker:
         """What became of it, on disk when this returns. Raises `LeaseLost`."""
         self.leases.held(delivery, consumer)
         lease = self.leases.end(delivery)
+        # It goes on when whoever waits for it is cancelled: until it is written nobody else may have the event.
+        task = asyncio.get_running_loop().create_task(self._write(lease, outcome))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        await asyncio.shield(task)
+
+    async def _write(self, lease: Lease, outcome: Outcome) -> None:
         seconds = None
         if outcome.verdict is Verdict.STOPPED:
             seconds = _RETRY.decide(lease.delivery.attempts + 1, self._dice)
@@ -143,12 +157,12 @@ class Broker:
         except Exception:
             seconds = limits.QUEUE_RETRY_FIRST_SECONDS
             raise
-        finally:  # also when whoever waits for it is cancelled: it is written all the same
+        finally:
             if seconds is None:
-                self.leases.forget([delivery])
+                self.leases.forget([lease.delivery.id])
             else:
-                self.leases.try_later(delivery, self._ticks() + seconds)
-            consumer.freed()
+                self.leases.try_later(lease.delivery.id, self._ticks() + seconds)
+            lease.holder.freed()
             self._turn()
 
     def release(self, consumer: Consumer, delivery: int) -> None:
@@ -177,36 +191,46 @@ class Broker:
             log.warning("queue %s: the lease of %s ran out", self.name, lease.delivery.item_id)
             self._give_back(lease)
         self._hand_out()
-        if self._asking and self._reading is None and self._may_read(now):
+        if self._asking and not self._reading and not self._dropping and self._may_read(now):
             self._reading = asyncio.get_running_loop().create_task(self._read())
         self._set_timer(now)
 
     def _hand_out(self) -> None:
-        while self._asking:
+        expired: list[tuple[Delivery, Outcome]] = []
+        while self._asking and not self._dropping:
             if self._asking[0].answer.done():  # its consumer has left
                 self._asking.popleft()
                 continue
             delivery = self.leases.next()
             if delivery is None:
-                return
+                break
             if expires := self._expired(delivery):
-                self._drop(delivery, expires)
+                expired.append((delivery, Outcome(Verdict.DEAD, "expired", f"it expired at {expires}")))
                 continue
             asking = self._asking.popleft()
             asking.answer.set_result(self._lease(delivery, asking.consumer))
+        if expired:
+            self._dropping = asyncio.get_running_loop().create_task(self._drop(expired))
 
     def _expired(self, delivery: Delivery) -> str:
         """When it was over, if it is."""
         expires: str = delivery.event.get("expires") or ""
         return expires if expires and datetime.fromisoformat(expires.upper()) <= self._clock() else ""
 
-    def _drop(self, delivery: Delivery, expires: str) -> None:
-        """Nobody is to have it any more."""
-        outcome = Outcome(Verdict.DEAD, "expired", f"it expired at {expires}")
-        task = asyncio.get_running_loop().create_task(self._backlog.settle([(delivery, outcome)]))
-        self._dropping.add(task)
-        task.add_done_callback(self._dropping.discard)
-        task.add_done_callback(lambda _: self.leases.forget([delivery.id]))
+    async def _drop(self, expired: list[tuple[Delivery, Outcome]]) -> None:
+        """Nobody is to have them any more. Nothing more is handed out meanwhile: what has expired may be very many."""
+        numbers = [delivery.id for delivery, _ in expired]
+        try:
+            await self._backlog.settle(expired)
+        except Exception:
+            log.exception("queue %s: what has expired can't be dropped now", self.name)
+            for number in numbers:
+                self.leases.try_later(number, self._ticks() + limits.QUEUE_RETRY_FIRST_SECONDS)
+        else:
+            self.leases.forget(numbers)
+        finally:
+            self._dropping = None
+        self._turn()
 
     def _lease(self, delivery: Delivery, consumer: Consumer) -> Leased:
         self.leases.lease(delivery, consumer, self._ticks() + consumer.lease_seconds)
@@ -225,7 +249,7 @@ class Broker:
     async def _read(self) -> None:
         """Read until everybody who asks has one, or there is no more."""
         try:
-            while self._asking and await self._read_some():
+            while self._asking and not self._dropping and await self._read_some():
                 self._hand_out()
         except Exception as error:
             log.exception("queue %s: what waits in it can't be read", self.name)
@@ -240,21 +264,30 @@ class Broker:
 
     async def _read_some(self) -> bool:
         """Whether there was anything to read."""
-        now = self._ticks()
+        now, emptied = self._ticks(), self.leases.emptied
         if due := self.leases.due(now, limits.QUEUE_WINDOW):
             found = await self._backlog.these(due)
-            self.leases.read_again(due, found, now)
+            if emptied != self.leases.emptied:
+                self.leases.forget(due)  # they are read again, with all that is there now
+                self._unread = True
+            else:
+                self.leases.read_again(due, found, now)
             return True
         if self._unread and not self.leases.is_crowded:
             self._unread = False
             found = await self._backlog.after(self.leases.reached, limits.QUEUE_WINDOW)
+            if emptied != self.leases.emptied:  # what is before these was let go of meanwhile
+                self._unread = True
+                return True
             self._unread = self._unread or bool(found)
             self.leases.read(found)
             return bool(found)
         return False
 
     def _set_timer(self, now: float) -> None:
-        moment = self._opens if now < self._opens else self.leases.next_moment()
+        # What is due while nobody asks, or is being read, is looked at when somebody does, or when it is read.
+        looks = bool(self._asking) and not self._reading and not self._dropping
+        moment = self._opens if now < self._opens else self.leases.next_moment(due=looks)
         if moment == self._timer_moment:
             return
         if self._timer:

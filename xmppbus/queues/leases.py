@@ -46,6 +46,7 @@ class Leases:
 
     def __init__(self) -> None:
         self.reached = 0  # the last delivery that was read
+        self.emptied = 0  # how often
         self.out: dict[int, Lease] = {}
         self._ready: list[Delivery] = []  # a heap: by id, which is the order in which they came
         self._later: dict[int, float] = {}  # given back: when they are due
@@ -166,10 +167,10 @@ class Leases:
         self._skip_void()
         return bool(self._due) and self._due[0][0] <= now
 
-    def next_moment(self) -> float | None:
-        """When a lease ends or one is due for another try."""
+    def next_moment(self, *, due: bool) -> float | None:
+        """When a lease ends, or, with `due`, one is due for another try."""
         self._skip_void()
-        return min((each[0][0] for each in (self._due, self._ends) if each), default=None)
+        return min((each[0][0] for each in (self._due if due else [], self._ends) if each), default=None)
 
     def empty(self, *, later: bool = False) -> None:
         """Hold no events, for nobody consumes. Without `later` those that wait for another try go on waiting for it."""
@@ -179,6 +180,7 @@ class Leases:
             self._known.difference_update(self._later)
             self._later.clear()
         self.reached = 0
+        self.emptied += 1
 
     def _skip_void(self) -> None:
         while self._due and self._later.get(self._due[0][1]) != self._due[0][0]:

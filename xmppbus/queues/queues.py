@@ -72,6 +72,7 @@ class Queues:
         self._dice = dice
         self._declared: dict[str, Declared] = {}
         self._brokers: dict[str, Broker] = {}
+        self._visits: dict[str, float] = {}  # of those that expire, since it was kept last
         self._turn = asyncio.Lock()
         self._expiring: asyncio.Task[None]
         self._targets: Callable[[str], tuple[Target, ...]] = _none
@@ -107,6 +108,8 @@ class Queues:
         """Hand out nothing more."""
         for broker in self._brokers.values():
             broker.close()
+        for broker in [*self._brokers.values()]:
+            await broker.settled_all()
 
     def taking(self, type_: str) -> tuple[Target, ...]:
         """The queues to which events of a type come by their patterns."""
@@ -158,10 +161,12 @@ class Queues:
         gone = []
         for name, declared in [*self._declared.items()]:
             broker = self._brokers.get(name)
-            if broker and broker.consumers:
-                if declared.expire:
-                    await self._keep(name, declared._replace(used=now))
-            elif declared.expire and now - declared.used >= declared.expire:
+            if not declared.expire:
+                continue
+            visited = now if broker and broker.consumers else self._visits.pop(name, 0.0)
+            if visited > declared.used:
+                await self._keep(name, declared._replace(used=visited))
+            if now - max(visited, declared.used) >= declared.expire:
                 await self.drop(name)
                 await self.purge(name)
                 gone.append(name)
@@ -191,7 +196,7 @@ class Queues:
         check_queue("queue", name)
         if not 1 <= prefetch <= limits.QUEUE_PREFETCH:
             raise Refused(Code.USAGE, f"a consumer takes 1 to {limits.QUEUE_PREFETCH} at once, not {prefetch}")
-        return Consumer(partial(self._broker, name), prefetch, lease_seconds)
+        return Consumer(partial(self._visited, name), prefetch, lease_seconds)
 
     def status(self, places: Sequence[PlaceStatus]) -> list[QueueStatus]:
         """Every queue that was declared, or in which something waits (`places` are the journal's), or that somebody
@@ -214,6 +219,13 @@ class Queues:
                 )
             )
         return found
+
+    def _visited(self, name: str) -> Broker:
+        """Somebody consumes it: it does not expire for as long as it was to be kept, from now."""
+        found = self._declared.get(name)
+        if found and found.expire:
+            self._visits[name] = self._clock().timestamp()
+        return self._broker(name)
 
     def _broker(self, name: str) -> Broker:
         self._forget_idle()
