@@ -7,6 +7,7 @@ from xmppbus.fields import decode_fields
 from xmppbus.inputs.cloudevents_http import Mode, binary_event, events_of, is_object, mode_of
 from xmppbus.inputs.webhook import Fields, Preset, Sent, WebhookOptions
 from xmppbus.plugins import Registry
+from xmppbus.web import check_json
 
 
 def events(sent: Sent) -> list[Fields]:
@@ -17,7 +18,7 @@ def events(sent: Sent) -> list[Fields]:
         if mode is Mode.BINARY:
             return [binary_event(sent.headers.items(), "", content_type, sent.body)]
         if is_object(mode, sent.body):
-            return [decode_fields(sent.body)]
+            return [decode_fields(check_json(sent.body))]
         found = events_of(mode, sent.body)
     except Refused as refusal:
         raise ValueError(str(refusal)) from None

@@ -197,14 +197,15 @@ QUEUE_RETRY_MOST_SECONDS = 300.0
 
 QUEUE_RETURN_SECONDS = 2.0
 QUEUE_RECONNECT_SECONDS = 0.5
-"""What was in a queue when the daemon started may be in the hands of a command that ran meanwhile: its worker comes back
-with it before another gets it. How long a worker waits at most between two looks whether the daemon is back."""
+"""What was in a queue when the daemon started may be in the hands of a command that ran meanwhile: its worker comes
+back with it before another gets it. How long a worker waits at most between two looks whether the daemon is back."""
 assert QUEUE_RETURN_SECONDS > 3 * QUEUE_RECONNECT_SECONDS
 
 QUEUE_LEASE_SECONDS = 300.0
 QUEUE_LEASE_LEAST_SECONDS = 1.0
 QUEUE_LEASE_MOST_SECONDS = 86_400.0
-"""How long a worker that says nothing has an event, unless it says otherwise; it says something three times as often."""
+"""How long a worker that says nothing has an event, unless it says otherwise; it says something three times as
+often."""
 
 QUEUE_EXPIRE_LEAST_SECONDS = 60.0
 """A queue that goes when nobody consumes it must outlive a restart of its worker; it is looked at as often as the
@@ -400,6 +401,11 @@ LANES_WORK = 1_000
 HTTP_BODY_BYTES = 16 * MIB
 HTTP_BODIES_BYTES = 64 * MIB
 """A batch; the events in it are bounded one by one. Unfinished bodies of all connections: what slow ones can cost."""
+
+JSON_PARTS = EVENT_BYTES
+JSON_VALUES = 1_000_000
+"""Lists and objects, and commas, in a large JSON body: 16 MiB of `[],` would keep the one thread that everybody waits
+for busy for ten seconds, this many at most a quarter of one. No legal event has more: each takes a byte at least."""
 
 HTTP_HEADER_SECONDS = 10.0
 HTTP_BODY_SECONDS = 10.0

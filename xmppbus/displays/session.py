@@ -8,7 +8,7 @@ from __future__ import annotations
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.fields import decode_fields
-from xmppbus.web import Answer, Request, Web, json_answer
+from xmppbus.web import Answer, Request, Web, check_json, json_answer
 from xmppbus.web.guard import COOKIE, cookie_of, is_same_origin
 from xmppbus.web.tokens import Token
 
@@ -37,7 +37,7 @@ class Session:
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media_type != JSON:
             raise Refused(Code.MEDIA_TYPE, f"the body is {JSON}, not {media_type[:64]!r}")
-        fields = decode_fields(await request.body())
+        fields = decode_fields(check_json(await request.body()))
         presented = fields.get("token")
         if set(fields) != {"token"} or not isinstance(presented, str):
             raise Refused(Code.INVALID, 'the body is {"token": "xmppbus.NAME.SECRET"}')

@@ -17,7 +17,7 @@ from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.event import bytes_as_data
 from xmppbus.fields import decode_fields
-from xmppbus.web import query_fields
+from xmppbus.web import check_json, query_fields
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -78,6 +78,7 @@ def media_type(content_type: str) -> tuple[str, str]:
 def events_of(mode: Mode, body: bytes) -> list[dict[str, Any] | Refused]:
     """The fields of each event; a `Refused` stands where one can't be read. Raises `Refused` when none can."""
     if mode is Mode.LINES:
+        check_json(body)
         lines = [line for line in body.split(b"\n") if line.strip()]
         _check_count(len(lines))
         return [_object_or_refused(line) for line in lines]
@@ -98,7 +99,7 @@ def _check_count(count: int) -> None:
 
 def _list(body: bytes) -> list[Any]:
     try:
-        return _decode_list(body)
+        return _decode_list(check_json(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Code.INVALID, f"not a JSON array of events: {error}") from error
 
@@ -177,6 +178,6 @@ def data_of(content_type: str, body: bytes) -> dict[str, Any]:
 
 def _json(body: bytes) -> Any:
     try:
-        return _decode_any(body)
+        return _decode_any(check_json(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Code.INVALID, f"is not JSON, though Content-Type says so: {error}", field="data") from error

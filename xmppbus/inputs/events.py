@@ -22,7 +22,7 @@ from xmppbus.interfaces import Accept, Accepted
 from xmppbus.journal import Entry, Fate, Result
 from xmppbus.people.shown import known_json
 from xmppbus.plugins import Registry
-from xmppbus.web import Answer, Request, Web, json_answer, query_fields
+from xmppbus.web import Answer, Request, Web, check_json, json_answer, query_fields
 
 NOTICE = "no route takes this event: it is in the journal, and goes nowhere else"
 
@@ -69,7 +69,7 @@ class Events:
         if request.query_text:
             raise Refused(Code.USAGE, "a query is taken on /v1/events/TYPE; here the fields are in the JSON")
         if is_object(mode, body):
-            return await self._one(request, decode_fields(body))
+            return await self._one(request, decode_fields(check_json(body)))
         return await self._many(request, events_of(mode, body))
 
     async def post_typed(self, request: Request) -> Answer:

@@ -16,7 +16,7 @@ from xmppbus.people.acting import OPEN
 from xmppbus.people.incidents import ACKNOWLEDGED, RESOLVED, UNACKNOWLEDGED
 from xmppbus.people.model import Incident, Status
 from xmppbus.people.shown import incident_json, standing_json, too_late
-from xmppbus.web import Answer, Request, Web, json_answer, query_fields
+from xmppbus.web import Answer, Request, Web, check_json, json_answer, query_fields
 
 LIMIT = 100
 VIA = "http"
@@ -82,7 +82,7 @@ def _by(request: Request, body: bytes) -> str:
     media_type = request.headers.get("Content-Type", JSON).partition(";")[0].strip().lower()
     if media_type != JSON:
         raise Refused(Code.MEDIA_TYPE, f"the body is {JSON}, or there is none; not {media_type[:64]!r}")
-    fields = decode_fields(body)
+    fields = decode_fields(check_json(body))
     if not set(fields) <= {"by"}:
         raise Refused(Code.INVALID, 'the body is {"by": "WHO"}, or there is none')
     given = fields.get("by", name)

@@ -14,7 +14,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from xmppbus import limits
+from xmppbus.errors import Refused
 from xmppbus.inputs.webhook import Sent
+from xmppbus.web import check_json
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 FORM_FIELDS = 64
@@ -37,7 +39,9 @@ def json_of(sent: Sent) -> dict[str, Any]:
         form = form_of(sent)
         body = (form.get("payload") or form.get("data", "")).encode()
     try:
-        found = _decode(body)
+        found = _decode(check_json(body))
+    except Refused as refusal:
+        raise ValueError(str(refusal)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
