@@ -221,6 +221,8 @@ async def test_an_address_that_is_taken_is_said_in_the_status(tmp_path: Path) ->
             status = await daemon.smtp()
             assert (status["state"], daemon.is_healthy()) == ("down", True)
             assert f"can't listen on 127.0.0.1:{daemon.port}" in status["reason"]
+            (headline, *_) = (await daemon.command("status")).out.splitlines()
+            assert "up: what is accepted is delivered; nothing comes by smtp" in headline
 
 
 async def test_a_web_page_can_not_send_a_mail_through_the_browser(daemon: Mailing) -> None:

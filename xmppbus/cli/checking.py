@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xmppbus import limits
 from xmppbus.cli.advice import FILES, Facts, Missing, advice
+from xmppbus.cli.extras import lacking
 from xmppbus.config import Config, load, secret_of, verify
 from xmppbus.errors import ConfigInvalid, Exit, PluginInvalid
 from xmppbus.paths import config_candidates
@@ -67,6 +68,8 @@ def examine(path: Path | None, environ: Mapping[str, str]) -> Report:
         verify(config, offered(config))
     except (ConfigInvalid, PluginInvalid) as error:
         return Report(errors=tuple(str(error).splitlines()))
+    if errors := tuple(lacking(config)):
+        return Report(errors=errors)
     daemon = daemon_status(config.socket_path)
     if config.options.xmpp is None:
         text = "no XMPP server is configured: this is a local bus. docs/howto has the lines for each server"

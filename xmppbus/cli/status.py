@@ -53,6 +53,8 @@ def status(json: bool) -> Action:
 
 def _lines(desk: Desk, found: Mapping[str, Any]) -> Iterator[str]:
     style, word, meaning = STATES[found["state"]]
+    if found["state"] == "up" and (away := [name for name, each in found["inputs"].items() if each["state"] == "down"]):
+        style, meaning = "yellow", f"what is accepted is delivered; nothing comes by {', '.join(away)}"
     now = desk.now()
     since = ago(datetime.fromisoformat(found["since"]), now)
     yield f"{desk.style('●', style)} {desk.style(word, 'bold')}: {meaning}; running for {since}"
