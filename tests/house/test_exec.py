@@ -259,6 +259,7 @@ def test_what_is_wrong_with_the_command_line_is_said_before_it_runs(away: dict[s
     ):
         ran = done(away, *wrong, "--", "echo", "ran")
         assert (ran.returncode, ran.stdout) == (64, b"")
+    assert b"Missing the command; write it behind --" in done(away, "--tail", "3").stderr
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------

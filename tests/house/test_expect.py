@@ -67,9 +67,10 @@ async def test_what_was_published_while_the_daemon_was_away_is_no_silence(daemon
 
 async def test_what_is_expected_is_listed_shown_replaced_and_removed(daemon: Daemon) -> None:
     """By name."""
-    await daemon.command(
+    added = await daemon.command(
         "expect", "add", "disk.*", "--every", "25h", "--grace", "1h", "--key", "db1", "--name", "disks"
     )
+    assert added.out == "disks is expected every 25 h + 60 min\n"
     await daemon.command("expect", "disk.*", "--every", "26h", "--key", "db1", "--name", "disks")
     await daemon.command("expect", "--every", "2m", "heartbeat", "--source", "web1")
     lines = (await daemon.command("expect", "list")).out.splitlines()

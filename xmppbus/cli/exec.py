@@ -33,7 +33,7 @@ class Expression(click.ParamType):  # type: ignore[type-arg]  # generic only sin
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENT]...")
 @click.option("--type", "type_", metavar="TYPE", help="Of its events; else job. and the program's name.")
 @click.option("--key", help="One message for people; else HOST:TYPE.")
 @click.option("--name", help="What people read; else the last word of the type.")
@@ -74,6 +74,8 @@ def exec(command: tuple[str, ...], **options: Any) -> Action:  # noqa: A001  # t
       xmppbus exec --type job.backup -- restic backup /srv
       xmppbus exec --only-failure --timeout 2h -- /usr/local/bin/sync-mirror
     """
+    if not command:
+        raise click.UsageError("Missing the command; write it behind --, as the example does.")
     if options["only_failure"] and options["only_change"]:
         raise click.UsageError("--only-failure and --only-change don't go together.")
     if options["progress"] and options["lines"]:

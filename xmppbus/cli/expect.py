@@ -92,7 +92,7 @@ def add(type_: str, json: bool, name: str | None, **options: Any) -> Action:
         if json:
             await desk.terminal.write(json_line(_as_json(found, door)))
         else:
-            await desk.out(f"{plain(found.name)} is expected every {lasting(found.every + found.grace)}")
+            await desk.out(f"{plain(found.name)} is expected {_pace(found)}")
         return Exit.OK
 
     return action
@@ -194,15 +194,20 @@ def _as_json(expectation: Expectation, door: ExpectInput) -> Mapping[str, Any]:
 
 
 def _line(desk: Desk, expectation: Expectation, silent: float) -> str:
-    """`✔ job.backup   every 25 h   came 3 h ago`."""
-    every = f"every {lasting(expectation.every + expectation.grace)}"
+    """`✔ job.backup   every 25 h + 60 min   came 3 h ago`."""
     if expectation.missed:
         mark, said = MARKS[expectation.severity], desk.style(f"missed: silent for {lasting(silent)}", "red")
     elif expectation.heard:
         mark, said = "✔", f"came {lasting(silent)} ago"
     else:
         mark, said = "…", f"has not come yet, for {lasting(silent)}"
-    return f"{mark} {plain(expectation.name):<32} {every:<14} {said}"
+    return f"{mark} {plain(expectation.name):<32} {_pace(expectation):<20} {said}"
+
+
+def _pace(expectation: Expectation) -> str:
+    """`every 25 h`, and behind a plus how much later it may come."""
+    every = f"every {lasting(expectation.every)}"
+    return f"{every} + {lasting(expectation.grace)}" if expectation.grace else every
 
 
 def _details(expectation: Expectation) -> Iterator[str]:

@@ -75,8 +75,8 @@ def example_last(command: click.Command) -> click.Command:
 
 HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.
 
-Every command but init, serve, check, demo, watch, token, exec, backup, restore and completion is carried out by the
-daemon.
+What asks or tells the bus is carried out by the daemon. init, serve, check, config, demo, watch, token, exec,
+install-service, server-module, backup, restore and completion begin without one.
 disco, node, roster, message and pep log in by themselves with --as JID.
 
 \b
