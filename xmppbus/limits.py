@@ -501,6 +501,10 @@ WEBHOOK_BODY_BYTES = 2 * MIB
 """What a service sends: a thousand alerts are a megabyte. It is read and turned over by the one thread that everybody
 waits for, so it is less than a batch of events may have."""
 
+WEBHOOK_READERS = 2
+"""Bodies that presets of the config's own take apart at the same time, in threads: a path that looks everywhere takes
+seconds for a body that is built for it."""
+
 WEBHOOK_AGE_SECONDS = 300.0
 WEBHOOK_SECRET_BYTES = 64 * KIB
 WEBHOOKS = 100

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
 
 
 def listen_address(listen: str) -> tuple[str, int]:
@@ -30,3 +34,30 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def server_tls(certificate_file: str | None, key_file: str | None) -> ssl.SSLContext | None:
+    """What a listener speaks TLS with, from its two options in PEM (the key may be in the certificate's file); None
+    without them.
+
+    Raises ValueError; its text begins with the option's name.
+    """
+    import ssl  # most commands never listen
+
+    if not certificate_file:
+        if key_file:
+            raise ValueError("key_file: given without certificate_file; TLS needs the certificate")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate_file, key_file, password=no_password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        files = " and ".join(each for each in (certificate_file, key_file) if each)
+        raise ValueError(f"certificate_file: {files} can't be used for TLS: {error}") from error
+    return context
+
+
+def no_password() -> str:
+    """For a key with a passphrase: nobody is there to type it. Raises ValueError."""
+    raise ValueError("the key has a passphrase, and nobody is there to type it; give one without")

@@ -23,6 +23,14 @@ Pattern = Annotated[
         description="words of letters, digits, `_` and `-` joined by dots; `*` is exactly one word, `#` any number",
     ),
 ]
+EventType = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z",
+        max_length=limits.TYPE_CHARACTERS,
+        description="dotted words of letters, digits, `_` and `-`, such as `user.signup`",
+    ),
+]
 SeverityRule = Annotated[
     str,
     Meta(

@@ -71,7 +71,12 @@ def test_any_call_is_an_event_or_refused(event_type: str, summary: str, fields: 
         return
 
 
-@given(st.one_of(bodies, bodies.map(lambda body: [UNIT, *body])), texts, texts, st.sampled_from(["PropertiesChanged", "JobRemoved", "UnitRemoved", "X"]))
+@given(
+    st.one_of(bodies, bodies.map(lambda body: [UNIT, *body])),
+    texts,
+    texts,
+    st.sampled_from(["PropertiesChanged", "JobRemoved", "UnitRemoved", "X"]),
+)
 @settings(max_examples=RUNS * 3)
 def test_any_signal_can_be_looked_at(body: list[Any], interface: str, path: str, member: str) -> None:
     """Whoever sends it in systemd's name: what is not as it has to be is no unit."""

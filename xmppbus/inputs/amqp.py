@@ -19,9 +19,9 @@ from xmppbus.amqp.message import Message, Source, Verdict
 from xmppbus.amqp.options import BrokerName, BrokerOptions, broker_of
 from xmppbus.errors import Refused
 from xmppbus.inputs.amqp_messages import Rule, event_of
-from xmppbus.inputs.brokered import EventType, accept_all, is_about_us
+from xmppbus.inputs.brokered import accept_all, is_about_us
 from xmppbus.interfaces import Accept
-from xmppbus.options import Name, Section
+from xmppbus.options import EventType, Name, Section
 from xmppbus.plugins import Registry
 from xmppbus.retry import Retry
 

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta
-
-from xmppbus import limits
 from xmppbus.errors import Exit, Refused
 from xmppbus.interfaces import Accept, Accepted
-
-EventType = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z",
-        max_length=limits.TYPE_CHARACTERS,
-        description="dotted words of letters, digits, `_` and `-`, such as `user.signup`",
-    ),
-]
 
 
 async def accept_all(accept: Accept, read: Sequence[Mapping[str, Any] | Refused]) -> list[Accepted | Refused]:

@@ -8,8 +8,7 @@ from msgspec import Meta, field
 
 from xmppbus import limits
 from xmppbus.dbus import names
-from xmppbus.inputs.matching import EventType
-from xmppbus.options import Name, Section
+from xmppbus.options import EventType, Name, Section
 
 _Text = Annotated[str, Meta(max_length=limits.NAME_CHARACTERS)]
 InterfaceName = Annotated[str, Meta(pattern=names.INTERFACE_PATTERN, description="such as `org.example.Disks`")]

@@ -14,18 +14,10 @@ from xmppbus import limits
 from xmppbus.inputs.filling import Fields
 from xmppbus.inputs.rotation import COMPRESSED, rotated_names
 from xmppbus.inputs.trail import Line
-from xmppbus.options import Name, Section
+from xmppbus.options import EventType, Name, Section
 
 NEEDS = "`pattern` needs google-re2: pip install 'xmppbus[follow]'"
 
-EventType = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z",
-        max_length=limits.TYPE_CHARACTERS,
-        description="dotted words, such as `disk.full`",
-    ),
-]
 _GIVEN = ("text", "file", "cut")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18})")

@@ -11,8 +11,7 @@ from msgspec import Meta, field
 
 from xmppbus import limits
 from xmppbus.config.reaching import address, password, trust
-from xmppbus.inputs.brokered import EventType
-from xmppbus.options import Name, Section
+from xmppbus.options import EventType, Name, Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable

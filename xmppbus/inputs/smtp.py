@@ -9,21 +9,20 @@ import asyncio
 import importlib.util
 import logging
 import os
-import ssl
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Meta, field
+from msgspec import field
 
 from xmppbus import limits
 from xmppbus.errors import Code, ConfigInvalid, Refused
 from xmppbus.house import House
 from xmppbus.inputs.mail import NoSuchRecipientError, Target, events_of, target_of
 from xmppbus.interfaces import Accept
-from xmppbus.listening import is_loopback, listen_address
-from xmppbus.options import Section
+from xmppbus.listening import is_loopback, listen_address, server_tls
+from xmppbus.options import EventType, Section
 from xmppbus.plugins import Registry
 from xmppbus.web.tokens import Token, Tokens
 
@@ -34,15 +33,6 @@ log = logging.getLogger("xmppbus.smtp")
 
 MISSING = "it needs the extra `smtp`, which is not installed here: pip install 'xmppbus[smtp]'"
 _AGAIN_SECONDS = 5.0
-
-Type = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z",
-        max_length=limits.TYPE_CHARACTERS,
-        description="words of letters, digits, `_` and `-` joined by dots",
-    ),
-]
 
 REPLIES: dict[Code, str] = {
     Code.INVALID: "554 5.6.0",
@@ -74,7 +64,7 @@ class SmtpOptions(Section, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:2525"
     # Types for recipients: for a whole address, for the part before the `@`, or for all others (`*`). Without one, the
     # part before the `@` is the type.
-    recipients: dict[str, Type] = field(default_factory=dict)
+    recipients: dict[str, EventType] = field(default_factory=dict)
     # Tokens, made with `xmppbus token`: senders log in (AUTH PLAIN or LOGIN) with one as their password.
     tokens_file: str | None = None
     # TLS by STARTTLS: the certificate chain in PEM.
@@ -232,30 +222,11 @@ def settings_of(options: SmtpOptions) -> tuple[Settings, Tokens | None]:
         tokens = Tokens(Path(options.tokens_file)) if options.tokens_file else None
     except ConfigInvalid as error:
         raise ValueError(str(error)) from None
-    context = _tls(options)
+    context = server_tls(options.certificate_file, options.key_file)
     from xmppbus.inputs.smtp_connection import Settings
 
     check = tokens.check if tokens else None
     return Settings(os.uname().nodename, context, check, auth_requires_tls=context is not None), tokens
-
-
-def _tls(options: SmtpOptions) -> ssl.SSLContext | None:
-    if not options.certificate_file:
-        if options.key_file:
-            raise ValueError("`key_file` is given without `certificate_file`; TLS needs the certificate")
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        files = " and ".join(each for each in (options.certificate_file, options.key_file) if each)
-        raise ValueError(f"{files} can't be used for TLS: {error}") from error
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key has a passphrase, and nobody is there to type it; give one without")
 
 
 def register(registry: Registry) -> None:

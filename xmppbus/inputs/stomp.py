@@ -9,7 +9,6 @@ import asyncio
 import errno
 import logging
 import socket
-import ssl
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,7 @@ from xmppbus.inputs.stomp_connection import Connection, Connections
 from xmppbus.inputs.stomp_session import Session
 from xmppbus.inputs.stomp_topics import Topics
 from xmppbus.interfaces import Accept
-from xmppbus.listening import is_loopback, listen_address
+from xmppbus.listening import is_loopback, listen_address, server_tls
 from xmppbus.options import Name, Section
 from xmppbus.plugins import Registry
 from xmppbus.web.tokens import Tokens
@@ -58,7 +57,7 @@ class StompInput:
         self._host, self._port = listen_address(options.listen)
         self._tokens: Tokens | None = None
         self._tokens_file = ""
-        self._tls = _tls(options)
+        self._tls = server_tls(options.certificate_file, options.key_file)
         if self.tokens is None and not is_loopback(self._host):
             raise ValueError(
                 f"listen: {self._host} can be reached from other machines, so tokens are needed: make one with "
@@ -168,25 +167,6 @@ def _why_not(listen: str, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"{listen} needs a right that this user has not; choose a port from 1024 up"
     return f"{listen} can't be used: {error.strerror or error} (`ip address` shows this machine's addresses)"
-
-
-def _tls(options: StompOptions) -> ssl.SSLContext | None:
-    if not options.certificate_file:
-        if options.key_file:
-            raise ValueError("key_file: given without certificate_file; TLS needs the certificate")
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        files = " and ".join(each for each in (options.certificate_file, options.key_file) if each)
-        raise ValueError(f"certificate_file: {files} can't be used for TLS: {error}") from error
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key has a passphrase, and nobody is there to type it; give one without")
 
 
 def register(registry: Registry) -> None:

@@ -25,7 +25,7 @@ from aiohttp.http import RawRequestMessage
 
 from xmppbus import limits
 from xmppbus.errors import Code, ConfigInvalid, Refused
-from xmppbus.listening import is_loopback, listen_address
+from xmppbus.listening import is_loopback, listen_address, no_password, server_tls
 from xmppbus.options import HttpOptions
 from xmppbus.web.answers import Answer, Streamed, json_answer, refusal_answer
 from xmppbus.web.connection import Connection, Connections
@@ -145,7 +145,7 @@ class Web:
 
         def take() -> None:
             if self._tls and options.certificate_file:  # first: by now it may be another file, which can't be used
-                self._tls.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
+                self._tls.load_cert_chain(options.certificate_file, options.key_file, password=no_password)
             self._options = options
             if not is_same:
                 self._tokens, self._guard = tokens, guard
@@ -339,24 +339,14 @@ def _check_tokens(host: str, tokens: Tokens | None) -> None:
 
 
 def _tls(options: HttpOptions) -> ssl.SSLContext | None:
-    if not options.certificate_file and not options.key_file:
-        return None
-    if not options.certificate_file:
-        raise ConfigInvalid("http.key_file: given without http.certificate_file; TLS needs the certificate")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with suppress(NotImplementedError):
-        context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(options.certificate_file, options.key_file, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        files = " and ".join(each for each in (options.certificate_file, options.key_file) if each)
-        raise ConfigInvalid(f"http.certificate_file: {files} can't be used for TLS: {error}") from error
+        context = server_tls(options.certificate_file, options.key_file)
+    except ValueError as error:
+        raise ConfigInvalid(f"http.{error}") from error
+    if context:
+        with suppress(NotImplementedError):
+            context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key has a passphrase, and nobody is there to type it; give one without")
 
 
 def _why_not(listen: str, error: OSError) -> str:
