@@ -96,6 +96,9 @@ async def test_templates_can_reach_nothing_but_the_request(tmp_path: Path) -> No
     [
         ([{"name": "ci", "type": "{{ body"}], "`ci` in `custom`, whose type is no template"),
         ([{"name": "ci", "type": "$["}], "no JSONPath"),
+        ([{"name": "ci", "type": "$.a[?match(@.b, @.c)]"}], "function 'match' is not defined"),
+        ([{"name": "ci", "type": "a", "each": "$.a[?search(@.b, '(a+)+$')]"}], "function 'search' is not defined"),
+        ([{"name": "ci", "type": "$.a[?@.b =~ /(a+)+/]"}], "regular expressions are not taken"),
         ([{"name": "github", "type": "a"}], "there is already"),
         ([{"name": "ci", "type": "a"}] * 2, "there is already"),
         ([{"name": f"ci{number}", "type": "a"} for number in range(limits.WEBHOOKS + 1)], "of at most 100"),

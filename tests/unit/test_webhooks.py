@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.http_client import HttpAnswer, ask
 from tests.support.http_door import Door, moment, open_door
 from tests.support.webhooks import hexadecimal, recorded, standard_headers
 from xmppbus import limits
+from xmppbus.inputs.webhook import Fields, Preset, Sent
 from xmppbus.web.tokens import add_token
 
 SECRET = "a-secret-of-a-webhook"
@@ -135,6 +137,27 @@ async def test_a_body_that_is_larger_than_a_webhook_is_refused(tmp_path: Path) -
         for size, status in ((limits.WEBHOOK_BODY_BYTES, 200), (limits.WEBHOOK_BODY_BYTES + 1, 413)):
             answer = await send(door, "slack", body=b'{"text": "a"}'.ljust(size))
             assert answer.status == status
+
+
+async def test_nobody_waits_for_a_preset_that_takes_long(tmp_path: Path) -> None:
+    """Presets of the config's own look wherever they are told to; a few at the same time, and each in a thread."""
+    others_are_answered = threading.Event()
+    begun: list[str] = []
+
+    def slow(sent: Sent) -> list[Fields]:
+        begun.append(sent.body.decode())
+        assert others_are_answered.wait(20)
+        return [{"type": "user.slow"}]
+
+    async with open_door(tmp_path) as door:
+        door.house.registry.inputs["slow"] = Preset(slow, is_slow=True)
+        waiting = [asyncio.ensure_future(send(door, "slow", body=b"{}")) for _ in range(limits.WEBHOOK_READERS + 1)]
+        while len(begun) < limits.WEBHOOK_READERS:
+            assert (await ask(door.url, "GET", "/health")).status == 200
+        assert (await send(door, "slack", body=b'{"text": "a"}')).status == 200
+        assert len(begun) == limits.WEBHOOK_READERS
+        others_are_answered.set()
+        assert [each.status for each in await asyncio.gather(*waiting)] == [202] * len(waiting)
 
 
 async def test_a_bad_event_never_fails_its_neighbours(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class Preset:
     signing: Signing | None = None  # beside Standard Webhooks, which every preset takes
     delivery: str = ""  # the header that names a delivery, which is sent again under the same name
     reply: Callable[[Sent, Fields, Accepted, datetime], Reply] | None = None  # of what has been accepted
+    is_slow: bool = False  # whether a stranger's body can keep `events` busy: then it is called in a thread
     is_topic: bool = False  # whether what stands behind its name in the path is a part of the message
 
     def __call__(self, house: House, options: WebhookOptions) -> ServedPreset:

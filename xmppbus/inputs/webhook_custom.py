@@ -42,7 +42,7 @@ def preset_of(options: CustomOptions, signing: Signing) -> Preset:
             raise ValueError(f"`each` finds {len(parts)} places of at most {limits.BATCH_EVENTS}")
         return [_event(fields, data, part, sent) for part in parts]
 
-    return Preset(events, signing)
+    return Preset(events, signing, is_slow=True)
 
 
 def _event(fields: Mapping[str, Value], data: Value, body: Any, sent: Sent) -> Fields:
@@ -83,6 +83,10 @@ class _Compiler:
             raise ValueError(NEEDS_EXTRA) from None
         self._name = name
         self._jsonpath = jsonpath
+        self._paths = jsonpath.JSONPathEnvironment()
+        # Python's regular expressions can take for ever, and nothing ends them; `match` even takes one from the body.
+        for each in ("match", "search"):
+            del self._paths.function_extensions[each]
         self._failure = TemplateError
         self._jinja = ImmutableSandboxedEnvironment(autoescape=False)  # text for a chat, and no HTML
 
@@ -106,7 +110,10 @@ class _Compiler:
     def places(self, path: str) -> Callable[[Any], list[Any]]:
         """Everything that a JSONPath finds; the parts of a list, where it finds one list."""
         try:
-            compiled = self._jsonpath.compile(path)
+            if any(token.kind == "TOKEN_RE" for token in self._paths.lexer.tokenize(path)):
+                said = f"has `{self._name}` in `custom`, where {path} has =~: regular expressions are not taken"
+                raise ValueError(said)
+            compiled = self._paths.compile(path)
         except self._jsonpath.JSONPathError as error:
             raise ValueError(f"has `{self._name}` in `custom`, where {path} is no JSONPath: {_first(error)}") from None
 
