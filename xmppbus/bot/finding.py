@@ -15,7 +15,7 @@ from xmppbus.people.audience import CHAT, ROOM
 from xmppbus.people.catalogue import _
 from xmppbus.people.incidents import is_of_incident
 from xmppbus.people.model import Incident, Message, Status
-from xmppbus.route import Match, Target
+from xmppbus.route import QUEUE, Match, Target
 
 OPEN = (Status.FIRING, Status.ACKNOWLEDGED)
 SHORT_ID = 8
@@ -37,7 +37,7 @@ async def entry_of(desk: Desk, asker: Asker, item_id: str | None) -> Entry:
         return entry
     if _is_whole(item_id):
         entry = await desk.house.journal.find(item_id)
-        found = [entry] if entry else []
+        found = [entry] if entry and QUEUE not in entry.event.fields else []  # that one is its consumer's alone
     else:
         newest = await desk.people.last(limits.SHORT_ID_ENTRIES, Match())
         found = [each for each in newest if each.item_id.startswith(item_id)]

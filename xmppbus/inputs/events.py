@@ -82,8 +82,7 @@ class Events:
         return await self._one(request, fields)
 
     async def _one(self, request: Request, fields: dict[str, Any]) -> Answer:
-        if request.token is not None and isinstance(fields.get("type"), str):
-            request.allow("publish", fields["type"])
+        request.allow_event("publish", fields)
         (answer,) = await self._accept((fields,))
         if isinstance(answer, Refused):
             self._refused += 1
@@ -132,17 +131,17 @@ class Events:
         entry = await self._house.journal.find(item_id)
         if entry is None:
             raise not_found(item_id)
-        request.allow("read", entry.event.type)
+        request.allow_event("read", entry.event.fields)
         fates = await self._house.journal.fates(entry.sequence)
         known = await known_now(self._house, entry)
         return json_answer(200, {**shown(entry, fates), **known_json(known)})
 
 
 def _permitted(request: Request, fields: dict[str, Any] | Refused) -> dict[str, Any] | Refused:
-    if request.token is None or isinstance(fields, Refused) or not isinstance(fields.get("type"), str):
+    if request.token is None or isinstance(fields, Refused):
         return fields
     try:
-        request.allow("publish", fields["type"])
+        request.allow_event("publish", fields)
     except Refused as refusal:
         return refusal
     return fields

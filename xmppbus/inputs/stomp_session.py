@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
 from xmppbus.inputs.stomp_delivery import QueueSubscription, Subscription, TopicSubscription, Wanted, Wire, wanted_of
-from xmppbus.inputs.stomp_events import destination_of, event_of
+from xmppbus.inputs.stomp_events import event_of
 from xmppbus.inputs.stomp_frames import VERSIONS, Frame, encode
 from xmppbus.inputs.stomp_topics import Topics
 from xmppbus.interfaces import Accept, Accepted
@@ -196,10 +196,8 @@ class Session:
     def _event(self, frame: Frame) -> dict[str, Any]:
         """The fields of a SEND, which its sender may publish. Raises `Refused`."""
         fields = event_of(frame)
-        destination = destination_of(frame)
-        self._may("publish", destination.topic)
-        if isinstance(fields["type"], str) and fields["type"] != destination.topic:
-            self._may("publish", fields["type"])
+        if self.token is not None and (lacking := self.token.lacks("publish", fields)):
+            raise Refused(Code.FORBIDDEN, f"this token has no scope publish:{lacking[1]}")
         return fields
 
     async def _send(self, frames: Sequence[Frame]) -> None:

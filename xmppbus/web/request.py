@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from aiohttp import StreamReader, web
@@ -21,6 +22,11 @@ class Request(web.BaseRequest):
     rest: str = ""  # the segment behind it, for a route with `/{rest}` at its end, decoded
     query_text: str = ""  # as it was sent, still encoded
     token: Token | None = None  # whose it is; None on a listener that needs none
+
+    def allow_event(self, action: str, fields: Mapping[str, Any]) -> None:
+        """The same for an event: for its type, and for its queue if it is of one."""
+        if self.token is not None and (lacking := self.token.lacks(action, fields)):
+            raise Refused(Code.FORBIDDEN, f"this token may not {action} {lacking[1]}", field=lacking[0])
 
     @property
     def connection(self) -> Connection:

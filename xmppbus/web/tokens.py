@@ -20,13 +20,13 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xmppbus import limits
 from xmppbus.errors import ConfigInvalid
-from xmppbus.route import topic_matches
+from xmppbus.route import QUEUE, topic_matches
 
 ACTIONS = ("publish", "read")
 METRICS = "metrics"
@@ -49,6 +49,15 @@ class Token(NamedTuple):
         """Whether it may do this with events of this type."""
         return any(each == action and topic_matches(pattern, event_type) for each, pattern in self.scopes)
 
+    def lacks(self, action: str, fields: Mapping[str, Any]) -> tuple[str, str] | None:
+        """What it may not do this with, of an event: the field (`type`, `queue`) and what that is. An event of a queue
+        needs a scope for its type and one for the queue, which counts by its name."""
+        for field in ("type", QUEUE):
+            value = fields.get(field)
+            if isinstance(value, str) and not self.may(action, topic_of(value)):  # what is no text is refused later
+                return field, topic_of(value)
+        return None
+
     @property
     def words(self) -> list[str]:
         """Its scopes as they are written."""
@@ -57,6 +66,11 @@ class Token(NamedTuple):
     def may_at_all(self, action: str) -> bool:
         """Whether it may do this with any type."""
         return any(each == action for each, _ in self.scopes)
+
+
+def topic_of(name: str) -> str:
+    """A type, or the name of a queue as if it were a type: what patterns of scopes are compared with."""
+    return name.replace("/", ".")
 
 
 _NOBODY = Token("", hashlib.sha256(secrets.token_bytes()).digest(), ())
