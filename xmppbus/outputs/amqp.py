@@ -20,6 +20,7 @@ from xmppbus.amqp.options import BrokerOptions, broker_of
 from xmppbus.interfaces import Clock
 from xmppbus.journal import UNSENT, Delivery, Outcome, Verdict
 from xmppbus.options import Section
+from xmppbus.outputs.linked import Linked
 from xmppbus.plugins import Registry
 
 if TYPE_CHECKING:
@@ -49,37 +50,15 @@ class AmqpOutputOptions(Section, frozen=True, kw_only=True):
     mandatory: bool = True
 
 
-class Amqp:
+class Amqp(Linked["Session"]):
     """As `interfaces.Output` says."""
 
     def __init__(self, link: Link, options: AmqpOutputOptions, clock: Clock) -> None:
+        super().__init__(link.keep)
         self._link = link
         self._options = options
         self._clock = clock
-        self._session: Session | None = None
         self._idle: dict[str, list[Outlet]] = {}  # channels by exchange, of this session
-        self._there = asyncio.Event()
-        self._keeping: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Amqp:
-        self._keeping = asyncio.create_task(self._link.keep(self._hold))
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._keeping:
-            self._keeping.cancel()
-            await asyncio.wait({self._keeping})
-
-    async def ready(self) -> None:
-        """While there is a connection."""
-        waiting = asyncio.ensure_future(self._there.wait())
-        keeping = [self._keeping] if self._keeping else []
-        try:
-            await asyncio.wait({waiting, *keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if self._keeping and self._keeping.done():
-                self._keeping.result()  # a bug: the deliverer says it
-        finally:
-            waiting.cancel()
 
     def status(self) -> Mapping[str, Any]:
         """See `docs/reference/status.md`."""
@@ -131,14 +110,8 @@ class Amqp:
         return await outlet.publish(key or event.type, event, mandatory=mandatory, broker=self._link.broker)
 
     async def _hold(self, session: Session) -> None:
-        """Deliver over this connection until it is lost."""
-        self._session, self._idle = session, {}
-        self._there.set()
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self._there.clear()
-            self._session = None
+        self._idle = {}
+        await super()._hold(session)
 
     async def _borrow(self, exchange: str) -> Outlet | Outcome:
         """A channel to an exchange that nobody else uses; or why there is none."""
@@ -150,17 +123,17 @@ class Amqp:
             outlet = idle.pop()
             if not outlet.is_closed:
                 return outlet
-        if self._session is None:
+        if self.session is None:
             return Outcome(Verdict.STOPPED, "not-connected", self._link.reason)
         try:
-            return await open_outlet(self._session, exchange)
+            return await open_outlet(self.session, exchange)
         except FAULTS as error:
             outcome = outcome_of(error, exchange, "", self._link.broker, alone=False)
             return outcome._replace(verdict=Verdict.STOPPED)  # nothing was sent
 
     async def _give_back(self, exchange: str, outlet: Outlet, *, is_clean: bool) -> None:
         """One on which something is still in flight is of no use to anybody else."""
-        if is_clean and not outlet.is_closed and outlet.session is self._session:
+        if is_clean and not outlet.is_closed and outlet.session is self.session:
             self._idle.setdefault(exchange, []).append(outlet)
         else:
             await outlet.close()

@@ -5,7 +5,6 @@ A signal is delivered when the bus has taken it: a question behind it is answere
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from xmppbus.config.ways import kind_of
 from xmppbus.dbus import names
 from xmppbus.journal import DELIVERED, Delivery, Outcome, Verdict
 from xmppbus.options import Name, Section
+from xmppbus.outputs.linked import Linked
 from xmppbus.plugins import Registry
 
 if TYPE_CHECKING:
@@ -32,35 +32,13 @@ class DbusOutputOptions(Section, frozen=True, kw_only=True):
     path: Annotated[str, Meta(pattern=names.PATH_PATTERN, description="such as `/org/example/disks`")] = names.PATH
 
 
-class Dbus:
+class Dbus(Linked["Session"]):
     """As `interfaces.Output` says."""
 
     def __init__(self, link: Link, path: str) -> None:
+        super().__init__(link.keep)
         self.link = link
         self._path = path
-        self._session: Session | None = None
-        self._there = asyncio.Event()
-        self._keeping: asyncio.Task[Any] | None = None
-
-    async def __aenter__(self) -> Dbus:
-        self._keeping = asyncio.create_task(self.link.keep(self._hold))
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._keeping:
-            self._keeping.cancel()
-            await asyncio.wait({self._keeping})
-
-    async def ready(self) -> None:
-        """While we are on the bus."""
-        waiting = asyncio.ensure_future(self._there.wait())
-        keeping = [self._keeping] if self._keeping else []
-        try:
-            await asyncio.wait({waiting, *keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if self._keeping and self._keeping.done():
-                self._keeping.result()  # a bug: the deliverer says it
-        finally:
-            waiting.cancel()
 
     def status(self) -> Mapping[str, Any]:
         """As `interfaces.Output` says."""
@@ -80,7 +58,7 @@ class Dbus:
             interface, member = names.signal_of(place)
         except ValueError as error:
             return Outcome(Verdict.STOPPED, "not-allowed", str(error))
-        session = self._session
+        session = self.session
         if session is None:
             return Outcome(Verdict.STOPPED, "not-connected", self.link.reason)
         try:
@@ -91,15 +69,6 @@ class Dbus:
         except LOST as error:
             return Outcome(Verdict.UNKNOWN, "timeout", f"the bus did not say that it has them: {error}")
         return DELIVERED
-
-    async def _hold(self, session: Session) -> None:
-        self._session = session
-        self._there.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self._session = None
-            self._there.clear()
 
 
 def build(house: House, options: DbusOutputOptions) -> Dbus:
