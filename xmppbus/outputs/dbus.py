@@ -20,7 +20,7 @@ from xmppbus.outputs.linked import Linked
 from xmppbus.plugins import Registry
 
 if TYPE_CHECKING:
-    from xmppbus.dbus.link import Link, Session
+    from xmppbus.dbus.link import Link, Session  # noqa: F401  # named in the text of a type below
     from xmppbus.house import House
 
 
