@@ -24,6 +24,7 @@ local most = module:get_option_number("xmppbus_queue_size", 10000);
 
 local FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5; -- seconds between two attempts
 local ANSWER_SECONDS = 15;
+local NAME_BYTES = 512;
 local KINDS = { signup = true, deleted = true, login = true };
 local SOURCES = { mod_register = "in-band", mod_invites_register = "invitation" };
 
@@ -138,6 +139,12 @@ function post_next()
 	end);
 end
 
+-- The bus refuses longer names, and whoever signs up chooses theirs; `data` has all of it.
+local function short(text)
+	if #text <= NAME_BYTES then return text; end
+	return (text:sub(1, NAME_BYTES - 3):gsub("[\192-\255]?[\128-\191]*$", "")) .. "…";
+end
+
 local function tell(kind, username, words, data)
 	if not wanted:contains(kind) or type(username) ~= "string" then return; end
 	local jid = username .. "@" .. host;
@@ -146,8 +153,8 @@ local function tell(kind, username, words, data)
 		type = "user." .. kind;
 		source = "xmpp:" .. host;
 		id = uuid.generate();
-		subject = jid;
-		summary = jid .. " " .. words;
+		subject = short(jid);
+		summary = short(jid) .. " " .. words;
 		time = datetime.datetime();
 		data = data;
 	};

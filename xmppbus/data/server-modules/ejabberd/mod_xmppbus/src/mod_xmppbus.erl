@@ -22,6 +22,7 @@
 -define(LONGEST_PAUSE, 5000).
 -define(ANSWER_MILLISECONDS, 15000).
 -define(SHOWN_BYTES, 300).
+-define(NAME_CHARACTERS, 512).
 
 %% --- gen_mod ---------------------------------------------------------------------------------------------------------
 
@@ -91,7 +92,8 @@ tell(Kind, User, Host, Words) ->
 
 keep(Kind, User, Host, Words) ->
     Jid = <<User/binary, "@", Host/binary>>,
-    Summary = <<Jid/binary, Words/binary>>,
+    Named = short(Jid),
+    Summary = <<Named/binary, Words/binary>>,
     Most = gen_mod:get_module_opt(Host, ?MODULE, queue_size),
     case mnesia:table_info(xmppbus_event, size) of
         Count when Count >= Most ->
@@ -119,10 +121,19 @@ encoded(Kind, User, Host, Jid, Id, Summary) ->
     Time = list_to_binary(calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}])),
     Data = object([{<<"username">>, User}, {<<"host">>, Host}, {<<"jid">>, Jid}]),
     Fields = object([{<<"type">>, <<"user.", (atom_to_binary(Kind, utf8))/binary>>},
-                     {<<"source">>, <<"xmpp:", Host/binary>>}, {<<"id">>, Id}, {<<"subject">>, Jid},
+                     {<<"source">>, <<"xmpp:", Host/binary>>}, {<<"id">>, Id}, {<<"subject">>, short(Jid)},
                      {<<"summary">>, Summary}, {<<"time">>, Time}]),
     %% One object within the other: data goes in before the last brace.
     <<(binary:part(Fields, 0, byte_size(Fields) - 1))/binary, ",\"data\":", Data/binary, "}">>.
+
+%% The bus refuses longer names, and whoever signs up chooses theirs; `data` has all of it.
+short(Text) ->
+    case unicode:characters_to_list(Text) of
+        Characters when is_list(Characters), length(Characters) > ?NAME_CHARACTERS ->
+            unicode:characters_to_binary([lists:sublist(Characters, ?NAME_CHARACTERS - 1), 16#2026]);
+        _ ->
+            Text
+    end.
 
 object(Pairs) ->
     Members = [[text(Name), $:, text(Value)] || {Name, Value} <- Pairs],
