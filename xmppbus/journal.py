@@ -233,8 +233,9 @@ class Journal(Protocol):
     async def settle_many(self, settled: Sequence[tuple[Run, Sequence[Settled], Stop | None]]) -> None:
         """Settle many runs and end their claims, in one commit."""
 
-    async def read(self, after: int, limit: int, match: Sequence[Match] = ()) -> list[Entry]:
-        """Entries after a sequence, oldest first, that match any of `match` (all when there is none)."""
+    async def read(self, after: int, limit: int, match: Sequence[Match] = (), *, queues: bool = False) -> list[Entry]:
+        """Entries after a sequence, oldest first, that match any of `match`, or without that all; but those of a queue
+        alone only with `queues`, for whoever has to know which sequences there are."""
 
     async def changed(self, timeout: timedelta) -> None:
         """Return at the next commit, the next moment a stopped place is due, or after `timeout`."""

@@ -255,7 +255,7 @@ async def test_a_journal_of_the_first_schema_becomes_one_of_today(
     for name in ("journal.db", "new.db"):
         with sqlite3.connect(tmp_path / name) as connection:
             schemas.append(connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall())
-            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (3,)
         connection.close()
     assert schemas[0] == schemas[1]
     assert {name for _, name, _ in schemas[0]} > {"subscription", "incident", "message", "escalation", "entry"}

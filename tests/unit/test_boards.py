@@ -34,9 +34,9 @@ class CountingJournal(SqliteJournal):
 
     read_entries = 0
 
-    async def read(self, after: int, limit: int, match: Sequence[Match] = ()) -> list[Entry]:
+    async def read(self, after: int, limit: int, match: Sequence[Match] = (), *, queues: bool = False) -> list[Entry]:
         """As every journal does."""
-        found = await super().read(after, limit, match)
+        found = await super().read(after, limit, match, queues=queues)
         self.read_entries += len(found)
         return found
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.bot_desk import OWNER, scene
+from tests.support.event_stream import LINES, EventStream
 from tests.support.http_client import ask, ask_json
 from tests.support.http_door import Door, open_door
 from tests.support.stomp_house import stomp_house
+from xmppbus.errors import Refused
 from xmppbus.web.tokens import Token, add_token
 
 BATCH = "application/cloudevents-batch+json"
@@ -108,3 +110,16 @@ async def test_the_bot_knows_no_event_of_a_queue(tmp_path: Path) -> None:
             said = await bot.says(OWNER, f"{command} {item_id}")
             assert "I know no event" in said
             assert "password" not in said
+
+
+async def test_a_stream_that_catches_up_misses_nothing_over_events_of_queues(tmp_path: Path) -> None:
+    """They are there and none of its business: it is not told that something is gone for good."""
+    async with open_door(tmp_path) as door:
+        for queue in (None, "mails", "mails", None, "mails", None, "mails"):
+            (accepted,) = await door.bus.accept([{"type": "user.a", "queue": queue}])
+            assert not isinstance(accepted, Refused)
+        async with await EventStream.open(door.url, LINES, since="all") as stream:
+            await stream.next("hello")
+            assert await stream.sequences(3) == [1, 4, 6]
+            await door.bus.accept([{"type": "user.a", "queue": "mails"}, {"type": "user.a"}])
+            assert await stream.sequences(1) == [9]

@@ -121,10 +121,10 @@ async def test_to_look_far_back_for_something_rare_costs_little(door: Door, monk
     await publish(door, "disk.a", *["user.a"] * 40, "disk.a", *["user.a"] * 40)
     reads, read = 0, door.journal.read
 
-    async def counted(*arguments: Any) -> Any:
+    async def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal reads
         reads += 1
-        return await read(*arguments)
+        return await read(*arguments, **options)
 
     monkeypatch.setattr(door.journal, "read", counted)
 

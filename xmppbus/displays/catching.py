@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from xmppbus import limits
 from xmppbus.displays.clients import Client, Group
-from xmppbus.displays.frames import Frame, Hole, Piece, entries_and_holes, gap
+from xmppbus.displays.frames import Hole, Part, Piece, entries_and_holes, gap
 from xmppbus.displays.ring import Ring
 from xmppbus.journal import Journal
 
@@ -26,7 +26,7 @@ class Page(NamedTuple):
 
     start: int
     end: int
-    frames: list[Frame | Hole]
+    frames: list[Part]
     size: int
 
 
@@ -38,7 +38,7 @@ class Pages:
         self._pages: OrderedDict[int, Page] = OrderedDict()
         self._bytes = 0
 
-    async def after(self, position: int) -> tuple[list[Frame | Hole], bool]:
+    async def after(self, position: int) -> tuple[list[Part], bool]:
         """What follows on a position, some of it, and whether the journal was read for it; nothing where it ends."""
         for start, page in self._pages.items():
             if page.start <= position < page.end:
@@ -52,7 +52,7 @@ class Pages:
         return _behind(page.frames, position), True
 
     async def _read(self, start: int) -> Page:
-        entries = await self._journal.read(start, limits.STREAM_PAGE_EVENTS)
+        entries = await self._journal.read(start, limits.STREAM_PAGE_EVENTS, queues=True)
         frames = entries_and_holes(entries, start)
         page = Page(start, frames[-1].sequence if frames else start, frames, sum(frame.size for frame in frames))
         old = self._pages.pop(start, None)
@@ -63,7 +63,7 @@ class Pages:
         return page
 
 
-def _behind(frames: list[Frame | Hole], position: int) -> list[Frame | Hole]:
+def _behind(frames: list[Part], position: int) -> list[Part]:
     found = frames[bisect_right(frames, position, key=_sequence) :]
     if found and isinstance(found[0], Hole) and found[0].after < position:
         found[0] = Hole(position, found[0].sequence)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from xmppbus import limits
-from xmppbus.displays.frames import Form, Frame, Hole, Piece
+from xmppbus.displays.frames import Form, Hole, Part, Piece, Unseen
 from xmppbus.route import severity_matches, topic_matches
 from xmppbus.web.tokens import Token
 
@@ -108,10 +108,10 @@ class Group:
         self.current: dict[Client, None] = {}  # those that have everything that there is, in order
         self._answers: dict[tuple[str, str], bool] = {}
 
-    def wants(self, found: Frame | Hole) -> bool:
+    def wants(self, found: Part) -> bool:
         """Whether it is for them."""
-        if isinstance(found, Hole):
-            return True
+        if isinstance(found, Hole | Unseen):
+            return isinstance(found, Hole)
         about = found.type, found.severity
         answer = self._answers.get(about)
         if answer is None:
@@ -120,7 +120,7 @@ class Group:
             answer = self._answers[about] = self.wanted.admits(*about)
         return answer
 
-    def piece(self, found: Sequence[Frame | Hole], begin: int = 0) -> tuple[Piece, int]:
+    def piece(self, found: Sequence[Part], begin: int = 0) -> tuple[Piece, int]:
         """As much of it, from an index on, as is written in one go, and the index to go on from.
 
         `data` is empty where nothing of it is wanted; `last` covers what was looked at all the same.
@@ -137,7 +137,7 @@ class Group:
             index += 1
         return Piece(b"".join(parts), found[index - 1].sequence), index
 
-    def pieces(self, found: Sequence[Frame | Hole]) -> list[Piece]:
+    def pieces(self, found: Sequence[Part]) -> list[Piece]:
         """All of it, without pieces that say nothing."""
         pieces, index = [], 0
         while index < len(found):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from xmppbus.journal import Entry
+from xmppbus.route import QUEUE
 
 _encode = msgspec.json.Encoder().encode
 GOING_AWAY, UNSUPPORTED, POLICY, TRY_LATER = 1001, 1003, 1008, 1013
@@ -164,12 +165,30 @@ class Piece:
         self.last = last
 
 
-def entries_and_holes(entries: list[Entry], after: int) -> list[Frame | Hole]:
+class Unseen:
+    """An event of a queue alone: it is there, and for no stream."""
+
+    __slots__ = ("sequence",)
+    size = 0
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+
+    def bytes_in(self, _: Form) -> bytes:
+        """Nothing."""
+        return b""
+
+
+Part = Frame | Hole | Unseen
+"""What stands for a sequence, or for several."""
+
+
+def entries_and_holes(entries: list[Entry], after: int) -> list[Part]:
     """Frames of entries that follow on `after`, with a hole wherever something has been pruned between them."""
-    found: list[Frame | Hole] = []
+    found: list[Part] = []
     for entry in entries:
         if entry.sequence > after + 1:
             found.append(Hole(after, entry.sequence - 1))
-        found.append(Frame(entry))
+        found.append(Unseen(entry.sequence) if QUEUE in entry.event.fields else Frame(entry))
         after = entry.sequence
     return found

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from xmppbus import limits
-from xmppbus.displays.frames import Frame, Hole
+from xmppbus.displays.frames import Part
 
 _sequence = attrgetter("sequence")
 
@@ -18,7 +18,7 @@ class Ring:
     def __init__(self) -> None:
         self.start = 0
         self.end = 0
-        self._frames: list[Frame | Hole] = []
+        self._frames: list[Part] = []
         self._bytes = 0
 
     def reset(self, at: int) -> None:
@@ -27,7 +27,7 @@ class Ring:
         self._frames.clear()
         self._bytes = 0
 
-    def add(self, frames: Sequence[Frame | Hole]) -> None:
+    def add(self, frames: Sequence[Part]) -> None:
         """What follows on `end`; the oldest go."""
         self._frames += frames
         self._bytes += sum(frame.size for frame in frames)
@@ -45,6 +45,6 @@ class Ring:
         """Whether everything after a position is in here."""
         return self.start <= position < self.end
 
-    def after(self, position: int) -> list[Frame | Hole]:
+    def after(self, position: int) -> list[Part]:
         """That."""
         return self._frames[bisect_right(self._frames, position, key=_sequence) :]

@@ -97,14 +97,14 @@ class Reader:
         except KeyError as error:
             raise rows.damaged(f"sequence {error}".encode()) from error
 
-    def slice(self, after: int, until: int, limit: int, match: Sequence[Match]) -> Slice:
+    def slice(self, after: int, until: int, limit: int, match: Sequence[Match], *, queues: bool = False) -> Slice:
         """At most `limit` entries that match, of a bounded number that is looked at."""
         most = limits.SCAN_EVENTS if match else min(limit, limits.SCAN_EVENTS)
         parameters: dict[str, int] = {"after": after, "until": until, "limit": most, "bytes": limits.READ_BYTES}
         there, looked_at, scanned, packed = self._one("slice", parameters)
         if not looked_at:
             return Slice([], after, end=True)
-        matching = Matching(match)
+        matching = Matching(match, queues=queues)
         entries: list[Entry] = []
         for row in packed.split(b"\x1e"):
             fields = rows.entry_fields(row)
@@ -222,8 +222,9 @@ def prunable(connection: sqlite3.Connection, parameters: dict[str, int]) -> Prun
 class Matching:
     """Whether entries match, deciding by type and severity first: most need not be decoded."""
 
-    def __init__(self, match: Sequence[Match]) -> None:
+    def __init__(self, match: Sequence[Match], *, queues: bool = False) -> None:
         self._match = match
+        self._queues = queues
         self._heads: dict[tuple[bytes, bytes], bool] = {}
 
     def may(self, fields: list[bytes]) -> bool:
@@ -241,7 +242,7 @@ class Matching:
         return answer
 
     def does(self, entry: Entry) -> bool:
-        """Whether the entry, which may, does match. One of a queue alone never does."""
+        """Whether the entry, which may, does match. One of a queue alone never does, unless all of them are wanted."""
         if not self._match:
-            return QUEUE not in entry.event.fields
+            return self._queues or QUEUE not in entry.event.fields
         return any(each.matches(entry.event) for each in self._match)

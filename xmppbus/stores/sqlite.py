@@ -79,7 +79,7 @@ class SqliteJournal:
         self.most_bytes = most_bytes
         self._clock = clock
         self._lock = opening.Lock(self.path)
-        self._positions: OrderedDict[tuple[int, tuple[Match, ...]], int] = OrderedDict()
+        self._positions: OrderedDict[tuple[int, tuple[Match, ...], bool], int] = OrderedDict()
         self._claims: Claims
         self._ledger: Ledger
         self._room: Room
@@ -232,27 +232,29 @@ class SqliteJournal:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def read(self, after: int, limit: int, match: Sequence[Match] = ()) -> list[Entry]:
-        """Entries after a sequence, oldest first, that match any of `match`.
+    async def read(self, after: int, limit: int, match: Sequence[Match] = (), *, queues: bool = False) -> list[Entry]:
+        """Entries after a sequence, oldest first, that match any of `match`; without it all, with `queues` those of a
+        queue alone as well.
 
         Fewer than `limit` when there are no more, or when they hold more than `limits.READ_BYTES`.
         """
         self._claims.changes.look()
         wanted = tuple(match)
-        position = max(after, self._positions.pop((after, wanted), 0))
+        position = max(after, self._positions.pop((after, wanted, queues), 0))
         found: list[Entry] = []
         size = 0
         while len(found) < limit and position < self._newest:
             if size >= limits.READ_BYTES:
                 self._claims.changes.look_again()
                 break
-            slice_ = await self._reader.ask(self._reader.slice, position, EVER, limit - len(found), wanted)
+            most = limit - len(found)
+            slice_ = await self._reader.ask(self._reader.slice, position, EVER, most, wanted, queues=queues)
             found += slice_.entries
             size += sum(len(entry.event.encoded) for entry in slice_.entries)
             position = max(position, slice_.scanned)
             if slice_.end:
                 break
-        self._positions[found[-1].sequence if found else after, wanted] = position
+        self._positions[found[-1].sequence if found else after, wanted, queues] = position
         if len(self._positions) > limits.READ_POSITIONS:
             self._positions.popitem(last=False)
         return found
