@@ -118,6 +118,9 @@ def test_a_standard_webhook_has_a_name_and_may_have_several_signatures() -> None
     several = {**headers, "webhook-signature": f"v1a,xxx v1,yyy {headers['webhook-signature']}"}
     STANDARD.check(SECRET.encode(), Sent(BODY, several), NOW + timedelta(seconds=10))
     assert "whsec_" in refused(STANDARD, headers, secret="whsec_%%%")
+    signed_with_nothing = dict(standard_headers("whsec_", "msg_1", SECONDS, BODY))
+    with pytest.raises(Refused, match="no base64 behind it"):
+        STANDARD.check(b"whsec_", Sent(BODY, signed_with_nothing), NOW)
 
 
 def test_a_file_may_hold_two_secrets_and_is_read_again(tmp_path: Path) -> None:

@@ -294,6 +294,21 @@ async def test_every_preset_takes_standard_webhooks(tmp_path: Path) -> None:
         assert len(await kept(door)) == 1
 
 
+async def test_what_is_signed_with_a_time_is_one_event_whatever_name_stands_beside(tmp_path: Path) -> None:
+    """Whoever has seen it may send it again within five minutes, with another name that nobody has signed."""
+    inputs = {name: {"secret_file": secret_file(tmp_path)} for name in ("github", "slack")}
+    body = recorded("github/push").body
+    text = b'{"text": "a"}'
+    slack = f"v0={hexadecimal(SECRET, b'v0:%d:' % NOW + text)}"
+    async with open_door(tmp_path, inputs=inputs) as door:
+        for number in range(3):
+            standard = {**standard_headers(SECRET, "msg_1", NOW, body), "X-GitHub-Delivery": f"another-{number}"}
+            assert (await send(door, "github", "github/push", headers=standard)).status in (200, 202)
+            headers = {"X-Slack-Request-Timestamp": str(NOW), "X-Slack-Signature": slack, "webhook-id": f"{number}"}
+            assert (await send(door, "slack", body=text, headers=headers)).status == 200
+        assert len(await kept(door)) == 2
+
+
 async def test_a_second_of_the_same_kind_has_a_secret_of_its_own(tmp_path: Path) -> None:
     """Behind a slash, in the config and in the address."""
     other = tmp_path / "other"

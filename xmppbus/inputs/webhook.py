@@ -44,11 +44,13 @@ class Reply(NamedTuple):
 class Signing(NamedTuple):
     """How a service shows that it is it: `header` is what it sends, and `check` whether that is right.
 
-    `check(secret, sent, now)` raises `Refused` (not-authorized).
+    `check(secret, sent, now)` raises `Refused` (not-authorized). `name(sent)` is what names a delivery, where the
+    signature covers that: a name beside it is anybody's.
     """
 
     header: str
     check: Callable[[bytes, Sent, datetime], None]
+    name: Callable[[Sent], str] | None = None
 
 
 class WebhookOptions(Section, frozen=True, kw_only=True):
@@ -133,18 +135,18 @@ class Secrets:
         return self._found
 
 
-def check_signature(served: ServedPreset, signings: Sequence[Signing], sent: Sent, now: datetime) -> bool:
-    """Whether a request is signed, by the first of `signings` whose header it has. Raises `Refused` when wrongly."""
+def check_signature(served: ServedPreset, signings: Sequence[Signing], sent: Sent, now: datetime) -> Signing | None:
+    """How a request is signed: by the first of `signings` whose header it has. Raises `Refused` when wrongly."""
     if served.secrets is None:
-        return False
+        return None
     signing = next((each for each in signings if sent.headers.get(each.header)), None)
     if signing is None:
-        return False
+        return None
     refusal: Refused | None = None
     for secret in served.secrets.all():
         try:
             signing.check(secret, sent, now)
-            return True
+            return signing
         except Refused as refused:
             refusal = refused
     raise refusal or Refused(Code.UNAUTHORIZED, "there is no secret to compare the signature with")

@@ -1,7 +1,7 @@
 """How services sign what they send: each compares with the raw body, in constant time. Pure; no I/O.
 
-A signature that has a time is taken for five minutes around it; what has none is protected from being sent again by the
-name of the delivery, which names the event.
+A signature that has a time is taken for five minutes around it, and in these what is sent again has the same name. What
+has no time is known by the name of the delivery, which GitHub and Gitea don't sign.
 """
 
 from __future__ import annotations
@@ -62,15 +62,17 @@ def _standard_key(secret: bytes) -> bytes:
     if not secret.startswith(b"whsec_"):
         return secret
     try:
-        return base64.b64decode(secret.removeprefix(b"whsec_"), validate=True)
+        if key := base64.b64decode(secret.removeprefix(b"whsec_"), validate=True):
+            return key
     except binascii.Error:
-        raise Refused(Code.UNAUTHORIZED, "the secret here begins with whsec_ and is not base64; mend it") from None
+        pass
+    raise Refused(Code.UNAUTHORIZED, "the secret here begins with whsec_ and has no base64 behind it; mend it")
 
 
-SLACK = Signing("x-slack-signature", _check_slack)
+SLACK = Signing("x-slack-signature", _check_slack, lambda sent: sent.headers["x-slack-signature"].strip())
 """api.slack.com, Verifying requests: `v0=` and HMAC-SHA256 of `v0:TIME:BODY`."""
 
-STANDARD = Signing("webhook-signature", _check_standard)
+STANDARD = Signing("webhook-signature", _check_standard, lambda sent: sent.headers["webhook-id"])
 """standardwebhooks.com: `v1,` and HMAC-SHA256 of `ID.TIME.BODY` in base64."""
 
 

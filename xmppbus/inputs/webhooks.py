@@ -110,7 +110,7 @@ class Webhooks:
             said = f"the body has {len(body)} bytes of at most {limits.WEBHOOK_BODY_BYTES}; have less sent"
             raise Refused(Code.TOO_BIG, said)
         sent = Sent(body, headers, {each: value for each, value in query.items() if each not in _SECRETS}, rest)
-        self._let_in(request, served, sent, tokens)
+        signing = self._let_in(request, served, sent, tokens)
         if request.token is not None:
             sent = sent._replace(sender=request.token.name)
         try:
@@ -122,7 +122,8 @@ class Webhooks:
         if len(found) > limits.BATCH_EVENTS:
             raise Refused(Code.TOO_BIG, f"{len(found)} events in one request of at most {limits.BATCH_EVENTS}")
         events = [dict(each) for each in found]
-        _name_them(events, name, headers, served.preset.delivery)
+        given = signing.name(sent) if signing and signing.name else ""
+        _name_them(events, name, given or headers.get(served.preset.delivery) or headers.get("webhook-id", ""))
         return await self._answer(request, served, sent, events)
 
     async def _events(self, preset: Preset, sent: Sent) -> Sequence[Fields]:
@@ -149,21 +150,21 @@ class Webhooks:
             raise Refused(Code.NOT_FOUND, said)
         return name, served, rest
 
-    def _let_in(self, request: Request, served: ServedPreset, sent: Sent, tokens: Sequence[str]) -> None:
-        """A right signature lets in, or a token; a wrong one never. Raises `Refused`."""
+    def _let_in(self, request: Request, served: ServedPreset, sent: Sent, tokens: Sequence[str]) -> Signing | None:
+        """A right signature lets in (that one), or a token; a wrong one never. Raises `Refused`."""
         signings = (STANDARD, *([served.preset.signing] if served.preset.signing else []))
         try:
-            if check_signature(served, signings, sent, self._house.clock()):
-                return
+            if signing := check_signature(served, signings, sent, self._house.clock()):
+                return signing
             if not self._web.needs_token and served.secrets is None:
-                return
+                return None
             if self._web.needs_token and tokens:
                 request.token = next(filter(None, map(self._web.guard.known, tokens)), None)
                 if request.token is None:
                     raise Refused(Code.UNAUTHORIZED, "this token is not known")
                 if not request.token.may_at_all("publish"):
                     raise Refused(Code.FORBIDDEN, "this token has no scope publish")
-                return
+                return None
             raise Refused(Code.UNAUTHORIZED, _what_is_needed(served, signings, self._web.needs_token))
         except Refused:
             served.refused += 1
@@ -224,9 +225,8 @@ def _what_is_needed(served: ServedPreset, signings: Sequence[Signing], needs_tok
     return "; or ".join(ways)
 
 
-def _name_them(events: list[Fields], name: str, headers: Mapping[str, str], delivery: str) -> None:
+def _name_them(events: list[Fields], name: str, given: str) -> None:
     """Give events that have no name the delivery's, so that one that is sent again is known."""
-    given = headers.get(delivery, "") or headers.get("webhook-id", "")
     for number, fields in enumerate(events):
         fields.setdefault("source", name)
         if given and "id" not in fields:
