@@ -84,6 +84,16 @@ async def test_what_is_expected_is_listed_shown_replaced_and_removed(daemon: Dae
     assert "expect list" in unknown.err
 
 
+async def test_nobody_can_take_the_name_of_what_is_to_be_said(daemon: Daemon) -> None:
+    """Else whoever publishes could keep a silence from being heard of, with an event of a type that nobody looks at."""
+    made = await daemon.command("expect", "beat", "--every", "3s", "--json")
+    name = f"expect/beat/{json.loads(made.out)['since']}"
+    await daemon.command("publish", "dull.thing", "nothing", "--source", "xmppbus", "--id", name)
+    (missed,) = await told(daemon, 1)
+    assert (missed["status"], missed["data"]["expectation"]) == ("firing", "beat")
+    assert missed["id"].startswith(f"{name}/")
+
+
 async def test_what_is_missed_and_removed_is_resolved(daemon: Daemon) -> None:
     """Nobody is left with an alarm about it."""
     await daemon.command("expect", "beat", "--every", "1s")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ import msgspec
 
 from xmppbus import limits
 from xmppbus.errors import Code, Refused
-from xmppbus.event import now
+from xmppbus.event import OURS, item_id_bytes, now
 from xmppbus.inputs.expectations import Expectation, Expectations, checked
 from xmppbus.interfaces import Accept
 from xmppbus.plugins import Registry
@@ -158,12 +159,22 @@ class ExpectInput:
         """Whether it is said, now or (the same before a crash) already."""
         try:
             (answer,) = await accept([event])
+            if isinstance(answer, Refused) and answer.code is Code.CONFLICT:
+                if await self._is_said(event):
+                    return True
+                # Somebody has taken the name for something else, so that nobody would hear of the silence.
+                (answer,) = await accept([{**event, "id": f"{event['id']}/{uuid.uuid4()}"}])
         except Refused as refusal:
             answer = refusal
-        if isinstance(answer, Refused) and answer.code is not Code.CONFLICT:
+        if isinstance(answer, Refused):
             log.warning("%s can't be said: %s; it is tried again", event["summary"], answer)
             return False
         return True
+
+    async def _is_said(self, event: Mapping[str, Any]) -> bool:
+        """Whether what has this name says the same, but for how long it was silent by then."""
+        entry = await self._journal.find(str(uuid.UUID(bytes=item_id_bytes(OURS, event["id"]))))
+        return entry is not None and _without_moment(entry.event.fields) == _without_moment(event)
 
     async def _keep(self) -> None:
         """When something came last need not be on disk at once: it can be read again."""
@@ -174,6 +185,10 @@ class ExpectInput:
             with contextlib.suppress(Refused):  # full: the journal says so itself, and it is tried again
                 await self._journal.kept.keep(DRAWER, each.name, msgspec.to_builtins(each))
         await self._journal.move_cursor(CURSOR, self._after)
+
+
+def _without_moment(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in ("summary", "data", "time")}
 
 
 def expecting(house: House) -> ExpectInput:
