@@ -16,7 +16,7 @@ import pytest
 from tests.reference.commands_page import commands
 from tests.support.daemon import Daemon, program
 from tests.support.missing import need
-from xmppbus.cli.main import HOUSE_COMMANDS, LOCAL_COMMANDS
+from xmppbus.cli.main import BRIEF, HOUSE_COMMANDS, LOCAL_COMMANDS, brief
 
 COMMANDS = [name for name, _, _ in commands()]
 
@@ -31,6 +31,31 @@ def away(tmp_path: Path) -> Daemon:
 async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
     async with Daemon(tmp_path) as started:
         yield started
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Show the version.", "Show the version"),
+        ("Expect it no more. If it is missed at the moment, that is over.", "Expect it no more"),
+        ("Publish an event of TYPE (words, such as disk.full), which is also the name.", "Publish an event of TYPE"),
+        ("Send a chat message to JID, from the bot, or from an account of yours.", "Send a chat message to JID"),
+        (f"Show {'a long way ' * 6}", f"Show {'a long way ' * 6}".strip()),
+    ],
+)
+def test_a_list_of_commands_says_each_in_a_few_words_that_end_where_they_can(text: str, said: str) -> None:
+    """And not with dots, where the line ends."""
+    assert brief(text) == said
+
+
+async def test_the_list_of_commands_fits_into_80_columns(away: Daemon) -> None:
+    """Nearly all on one line each; none ends with dots."""
+    (_, shown) = (await away.command("--help")).out.split("Commands:\n")
+    lines = shown.partition("\n\n")[0].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.endswith("...")]
+    assert len(lines) < len([*HOUSE_COMMANDS, *LOCAL_COMMANDS]) + 5
+    assert BRIEF + 19 < 80
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -36,6 +36,7 @@ UNLISTED = ("complete",)
 """Asked by programs of ours: no help shows them."""
 
 _EXAMPLE = "\b\nExample:"
+_LEAST_BRIEF = 15
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -68,9 +69,30 @@ def example_last(command: click.Command) -> click.Command:
     text, mark, example = inspect.cleandoc(command.help or "").partition(_EXAMPLE)
     if mark:
         command.help, command.epilog = text.rstrip(), mark + example
+    command.short_help = command.short_help or brief(text)
     for each in getattr(command, "commands", {}).values():
         example_last(each)
     return command
+
+
+BRIEF = 58
+"""So many characters stand beside the name of a command in 80 columns."""
+
+
+def brief(text: str) -> str:
+    """What a list of commands says of one: its first sentence, cut where it can be and not where the line ends."""
+    sentence = " ".join(text.partition("\n\n")[0].split()).partition(". ")[0].removesuffix(".")
+    if len(sentence) <= BRIEF:
+        return sentence
+    for mark in (": ", "; ", " (", ", "):
+        end = sentence.rfind(mark, _LEAST_BRIEF, BRIEF + len(mark))
+        while end > 0 and (
+            sentence[end:].startswith(", or ") or sentence.count("(", 0, end) > sentence.count(")", 0, end)
+        ):
+            end = sentence.rfind(mark, _LEAST_BRIEF, end)
+        if end > 0:
+            return sentence[:end]
+    return sentence
 
 
 HELP = """Publishes what happens on your systems to XMPP PubSub nodes, and keeps it on disk until it is there.

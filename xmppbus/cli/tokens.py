@@ -18,7 +18,7 @@ _CONFIG = click.option("--config", metavar="FILE", help="The config; else the on
 
 @click.group()
 def token() -> None:
-    """Add, list and remove the tokens of the HTTP door. The file keeps only hashes.
+    """Add, list and remove tokens, for HTTP, STOMP and mail. The file keeps only hashes.
 
     \b
     Example:
