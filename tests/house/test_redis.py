@@ -20,6 +20,10 @@ from tests.support.pages import ROOT, blocks
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.waiting import until
 from tests.support.without_extra import program_without
+from xmppbus.inputs.redis_options import RedisInputOptions, server_of
+from xmppbus.inputs.redis_streams import RedisInput
+from xmppbus.interfaces import Accepted
+from xmppbus.journal import Result
 
 PAGE = ROOT / "docs/howto/redis.md"
 WAIT = 30.0
@@ -185,6 +189,52 @@ async def test_what_can_not_be_an_event_is_kept_in_a_stream_of_dead_letters(
             await until_up(daemon)
             assert await other.publish("said", b"by channel") == 1
             assert (await events_of(daemon, "left.over", 5))[-1]["data"] == "by channel"
+
+
+async def test_an_entry_that_was_deleted_before_it_was_taken_makes_no_event(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """Redis still lists it as ours, without a word of what it was; that it is lost is counted and said."""
+    async with client(server) as other:
+        await other.xgroup_create("trimmed", "xmppbus", id="0", mkstream=True)
+        first: Any = await other.xadd("trimmed", {"summary": "0"})
+        await other.xadd("trimmed", {"summary": "1"})
+        await other.xreadgroup("xmppbus", "we", {"trimmed": ">"})
+        await other.xdel("trimmed", first)
+        daemon = Daemon(tmp_path / "bus", config=reading(server, streams=["trimmed"], consumer="we", type="left.over"))
+        async with daemon:
+
+            async def settled() -> bool:
+                return bool((await other.xpending("trimmed", "xmppbus"))["pending"] == 0)
+
+            await until(settled, WAIT, "the pending entries to be settled")
+            status = (await daemon.status())["inputs"]["redis"]
+            assert (status["accepted"], status["lost"]) == (1, 1)
+            assert "summary" in (await events_of(daemon, "#", 1))[0]
+            assert f"the entry {first.decode()} of the stream trimmed was deleted before" in daemon.log()
+
+
+async def test_an_entry_that_is_deleted_while_it_is_pending_makes_no_event(server: RedisServer) -> None:
+    """Redis has only its id then; it is settled like its neighbours."""
+    accepted: list[Any] = []
+
+    async def accept(sent: Any, *, time: str = "") -> Any:
+        accepted.extend(sent)
+        return [Accepted(Result.NEW, time, 1, 1) for _ in sent]
+
+    options = RedisInputOptions(url=server.url, streams=["gone"], consumer="we")
+    reader = RedisInput(server_of(options, {}), options)
+    async with client(server) as other:
+        await other.xgroup_create("gone", "xmppbus", id="0", mkstream=True)
+        first: Any = await other.xadd("gone", {"summary": "0"})
+        await other.xadd("gone", {"summary": "1"})
+        await other.xreadgroup("xmppbus", "we", {"gone": ">"})
+        await other.xdel("gone", first)
+        entries = await reader._next(other, "gone", pending=True)
+        assert len(entries) == 2
+        assert await reader._take(other, "gone", entries, accept)
+        assert [each["summary"] for each in accepted] == ["1"]
+        assert (await other.xpending("gone", "xmppbus"))["pending"] == 0
 
 
 async def test_why_redis_can_not_be_used_is_said_in_plain_words(server: RedisServer, tmp_path: Path) -> None:

@@ -166,11 +166,13 @@ class RedisInput:
                 stream, group, self._consumer, milliseconds, start, count=self._options.batch, justid=False
             )
             start = answer[0]
+            self._were_deleted(stream, answer[2] if len(answer) > 2 else ())  # COMPAT(Redis<7): it keeps them pending
             if start == b"0-0":
                 return
 
     async def _take(self, client: Redis, stream: str, entries: Sequence[Entry], accept: Accept) -> bool:
         """Accept and acknowledge; whether all of it is settled."""
+        entries = await self._without_deleted(client, stream, entries)
         if not entries:
             return True
         answers = await accept_all(accept, [self._event(stream, each) for each in entries])
@@ -189,6 +191,20 @@ class RedisInput:
         if waits:
             self._stopped(stream, f"its entries wait there: {waits}")
         return not waits
+
+    def _were_deleted(self, stream: str, entries: Sequence[bytes]) -> None:
+        self._lost += len(entries)
+        text = "the entry %s of the stream %s was deleted before it was an event: it is lost"
+        for each in entries:
+            log.error(text, each.decode(), stream)
+
+    async def _without_deleted(self, client: Redis, stream: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Of an entry that was deleted or trimmed away while it was pending, Redis has only the id."""
+        deleted = [entry_id for entry_id, fields in entries if not fields]  # each entry has a field at least
+        if deleted:
+            await client.xack(stream, self._options.group, *deleted)
+            self._were_deleted(stream, deleted)
+        return [each for each in entries if each[1]]
 
     def _event(self, stream: str, entry: Entry) -> dict[str, Any] | Refused:
         try:
