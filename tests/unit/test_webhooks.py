@@ -274,6 +274,7 @@ async def test_a_right_signature_lets_in_and_a_wrong_one_never(tmp_path: Path) -
                 assert answer.status == statuses[with_tokens], headers
             answer = await send(door, "github", "github/push")
             assert "x-hub-signature-256" in answer.json["error"]["message"]
+            assert "the secret that is in this preset's `secret_file`" in answer.json["error"]["message"]
             found = door.house.inputs["github"].status()
             assert (found["signed"], found["refused"] > 0) == (True, True)
 

@@ -65,7 +65,7 @@ def work(command: tuple[str, ...], pattern: str | None, name: str, **options: An
 
     The command has the event as JSON on standard input, and in its environment: XMPPBUS_TYPE, XMPPBUS_SUMMARY,
     XMPPBUS_DATA_USER for the field `user` of its data, XMPPBUS_ATTEMPT. It exits with 0: done. With 75: try again
-    later. With anything else: the event is dead, with the end of its error output as the reason (`xmppbus dead list`).
+    later. With anything else: the event is dead, with the end of its error output as the reason (`xmppbus dead show`).
 
     Ctrl-C or SIGTERM lets what runs finish; the second time it is ended, and its event goes to another.
 

@@ -221,7 +221,8 @@ def _what_is_needed(served: ServedPreset, signings: Sequence[Signing], needs_tok
             "a token is needed: Authorization: Bearer TOKEN, or ?token=TOKEN where only an address can be given"
         )
     if served.secrets is not None:
-        ways.append(f"a signature is needed: {' or '.join(each.header for each in reversed(signings))}")
+        headers = " or ".join(each.header for each in reversed(signings))
+        ways.append(f"a signature is needed: {headers}, made with the secret that is in this preset's `secret_file`")
     return "; or ".join(ways)
 
 
