@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from xmppbus import limits
 from xmppbus.inputs.follow import FollowInput
 from xmppbus.inputs.matching import FollowedFile, FollowOptions, Rule, named_twice, number_of, without_rotated
-from xmppbus.inputs.rotation import Rotating, rotated_names
+from xmppbus.inputs.rotation import Rotating, current_names, rotated_names
 from xmppbus.inputs.trail import Cursor, Line, split
 
 
@@ -323,6 +324,24 @@ def test_without_the_extra_lines_still_come_and_a_pattern_says_what_to_install(m
         Rule(FollowedFile(file="/x", type="t", pattern="a"))
 
 
+def test_very_many_files_are_told_from_older_ones() -> None:
+    """None is compared with every other, which would take hours, and hold the daemon's end up for as long."""
+    names = [f"host{number}{end}" for number in range(10_000) for end in (".log", ".log.1", "-20260131.log", "")]
+    paths = [Path("/var/log/hosts") / each for each in names]
+    assert without_rotated(paths) == [each for each in paths if each.suffix != ".1" and "-" not in each.name]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_older_names_are_found_from_both_ends(seed: int) -> None:
+    """Which file is an older one of which does not depend on whose name one begins with."""
+    dice = random.Random(seed)
+    parts = ["a", "x", ".log", ".1", "-20260131", ".2026-01-31T10", "-", ".", "_1", "٣", ".txt", ".٣"]
+    names = {"".join(dice.choices(parts, k=dice.randrange(1, 5))) for _ in range(60)}
+    for name in names:
+        expected = {each for each in names if each != name and rotated_names(each).fullmatch(name)}
+        assert current_names(name) & names == expected
+
+
 def test_so_many_files_are_followed_and_one_more_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`limits.FOLLOW_FILES`: each is a descriptor."""
     monkeypatch.setattr(limits, "FOLLOW_FILES", 2)
@@ -333,5 +352,8 @@ def test_so_many_files_are_followed_and_one_more_is_said(tmp_path: Path, monkeyp
     found._look()
     assert found.status()["files"] == 2
     assert found.status()["reason"] == f"2 files are followed, and {tmp_path / 'c.log'} is one too many: name fewer"
-    for each in found._followed.values():
+    alone = FollowInput(cast("Any", None), FollowOptions(files=files[:1]))
+    alone._look()
+    assert "c.log is one too many" in alone.status()["reason"]
+    for each in (*found._followed.values(), *alone._followed.values()):
         each.rotating.close()

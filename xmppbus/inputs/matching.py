@@ -12,7 +12,7 @@ from msgspec import Meta, field
 
 from xmppbus import limits
 from xmppbus.inputs.filling import Fields
-from xmppbus.inputs.rotation import COMPRESSED, rotated_names
+from xmppbus.inputs.rotation import COMPRESSED, current_names
 from xmppbus.inputs.trail import Line
 from xmppbus.options import EventType, Name, Section
 
@@ -79,7 +79,7 @@ class Rule:
             return [Path(self.options.file)]
         found = sorted(glob.glob(self.options.file, recursive=True))  # absolute, and with `**`
         paths = [Path(each) for each in found if not each.endswith(COMPRESSED)]
-        return without_rotated(paths)[: limits.FOLLOW_FILES]
+        return without_rotated(paths)[: limits.FOLLOW_FILES + 1]  # that one is too many is said
 
     def event(self, token: str, line: Line, path: Path) -> dict[str, Any] | None:
         """What a line becomes; None when it does not match."""
@@ -104,15 +104,10 @@ class Rule:
 
 def without_rotated(paths: Sequence[Path]) -> list[Path]:
     """Not those that are older files of another one of them."""
-    names: dict[Path, list[str]] = {}
+    names: dict[Path, set[str]] = {}
     for path in paths:
-        names.setdefault(path.parent, []).append(path.name)
-    older = set()
-    for parent, found in names.items():
-        for name in found if len(found) > 1 else ():
-            pattern = rotated_names(name)
-            older |= {parent / each for each in found if each != name and pattern.fullmatch(each)}
-    return [each for each in paths if each not in older]
+        names.setdefault(path.parent, set()).add(path.name)
+    return [each for each in paths if names[each.parent].isdisjoint(current_names(each.name))]
 
 
 def number_of(text: str) -> int | float | str:

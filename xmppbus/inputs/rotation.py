@@ -18,12 +18,24 @@ from xmppbus.inputs.trail import Bite, Cursor, Trail, begin, mark_of
 
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".Z")
 _TURN = r"[.-]\d[\d.T_-]*"
+_TURNED = re.compile(_TURN)
 
 
 def rotated_names(name: str) -> re.Pattern[str]:
     """What the older files of `name` are called."""
     stem, suffix = os.path.splitext(name)
     return re.compile(f"{re.escape(name)}{_TURN}|{re.escape(stem)}{_TURN}{re.escape(suffix)}")
+
+
+def current_names(name: str) -> set[str]:
+    """What the file may be called now of which `name` is an older one: the other way round. In time that grows with the
+    name, not with the number of files that there are."""
+    stem, suffix = os.path.splitext(name)
+    found = set()
+    for whole, end in ((name, ""), (stem, suffix)):
+        turns = [at for at, each in enumerate(whole) if each in ".-" and _TURNED.fullmatch(whole, at)]
+        found |= {whole[:at] + end for at in turns if not end or os.path.splitext(whole[:at] + end)[1] == end}
+    return found
 
 
 class _Sibling(NamedTuple):
