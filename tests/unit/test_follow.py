@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -17,6 +18,9 @@ from xmppbus.inputs.follow import FollowInput
 from xmppbus.inputs.matching import FollowedFile, FollowOptions, Rule, named_twice, number_of, without_rotated
 from xmppbus.inputs.rotation import Rotating, current_names, rotated_names
 from xmppbus.inputs.trail import Cursor, Line, split
+from xmppbus.interfaces import Accepted
+from xmppbus.journal import Result
+from xmppbus.stores.sqlite import SqliteJournal
 
 
 def lines_of(rotating: Rotating, now: float = 0.0) -> list[str]:
@@ -340,6 +344,26 @@ def test_older_names_are_found_from_both_ends(seed: int) -> None:
     for name in names:
         expected = {each for each in names if each != name and rotated_names(each).fullmatch(name)}
         assert current_names(name) & names == expected
+
+
+async def test_a_file_whose_disk_fails_does_not_hold_the_others_up(tmp_path: Path, log: Path) -> None:
+    """It is in the status, and said once; the others are read on."""
+    bad = Path("/proc/self/mem")  # a plain file whose beginning can't be read
+    accepted: list[str] = []
+
+    async def accept(sent: Any, *, time: str = "") -> Any:
+        accepted.extend(each["data"]["text"] for each in sent)
+        return [Accepted(Result.NEW, time, 1, 1) for _ in sent]
+
+    files = [FollowedFile(file=str(each), type="t", begin="start") for each in (bad, log)]
+    async with SqliteJournal(tmp_path / "journal.db") as journal:
+        found = FollowInput(cast("Any", SimpleNamespace(journal=journal)), FollowOptions(files=files))
+        for _ in range(2):
+            await found._round(accept)
+        assert found.status()["reason"] == "can't read /proc/self/mem: Input/output error"
+        assert accepted == ["one", "two"]
+    for each in found._followed.values():
+        each.rotating.close()
 
 
 def test_so_many_files_are_followed_and_one_more_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ class Followed:
         self.rule = rule
         self.rotating = Rotating(path, at_end=at_end)
         self.reason = ""
+        self._failed = ""  # why what is open can't be read on
 
     @property
     def name(self) -> str:
@@ -72,13 +73,24 @@ class Followed:
         except OSError as error:
             reason = f"can't read {self.rotating.path}: {error.strerror or error}"
         else:
-            reason = ""
+            reason = self._failed
         if reason and reason != self.reason:
-            log.warning("%s; the daemon's user needs the right to read it (on Debian: the group adm)", reason)
+            mend = (
+                "see the kernel's log" if self._failed else "the daemon's user needs the right (on Debian: group adm)"
+            )
+            log.warning("%s; %s", reason, mend)
         self.reason = reason
         for lost in self.rotating.lost:
             log.error("lines are lost: %s", lost)
         self.rotating.lost.clear()
+
+    def bites(self, now: float) -> list[Bite]:
+        """What is new; nothing of a file whose disk fails, which is no other file's matter."""
+        try:
+            found, self._failed = list(self.rotating.bites(now)), ""
+        except OSError as error:
+            found, self._failed = [], f"can't read {self.rotating.path}: {error.strerror or error}"
+        return found
 
 
 class FollowInput:
@@ -123,9 +135,7 @@ class FollowInput:
         await self._keep_changed()
         self._has_looked = True
         now = monotonic()
-        bites = await _in_thread(
-            lambda: [(each, bite) for each in self._followed.values() for bite in each.rotating.bites(now)]
-        )
+        bites = await _in_thread(lambda: [(each, bite) for each in self._followed.values() for bite in each.bites(now)])
         for followed, bite in bites:
             await self._take(followed, bite, accept)
         return bool(bites)
