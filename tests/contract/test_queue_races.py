@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.contract.test_queues import MAILS, queues, send, took
 from tests.support.journals import MovingClock, routed
 from tests.support.waiting import until
 from xmppbus import limits
+from xmppbus.cli.consuming import Consuming
+from xmppbus.errors import JournalFailed
 from xmppbus.queues import Queues
 from xmppbus.queues.broker import Broker
 from xmppbus.stores.backlog import SqliteBacklog
@@ -176,3 +180,43 @@ async def test_a_queue_that_is_visited_does_not_expire(journal: SqliteJournal) -
     clock.move(seconds=3601)
     assert await queues.expire() == ["mails"]
     await queues.close()
+
+
+class Scripted:
+    """What a consumer says, and what it is told; as a desk has it."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[bytes] = asyncio.Queue()
+        self.told: list[Any] = []
+        self.terminal = self
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """Until it says nothing more."""
+        while line := await self.said.get():
+            yield line
+
+    async def write(self, line: bytes) -> None:
+        """A line."""
+        self.told.append(msgspec.json.decode(line))
+
+
+async def test_a_consumer_is_told_that_what_it_said_could_not_be_written(
+    journal: SqliteJournal, queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not count then, and a worker would else wait for its answer for ever."""
+    await send(journal, 1)
+    desk = Scripted()
+    async with queues.consumer("mails", prefetch=1) as consumer:
+        running = asyncio.create_task(Consuming(cast("Any", desk), consumer, "mails").run(resume=False))
+        await until(lambda: desk.told, 10, "the event")
+        lease = desk.told[0]["lease"]
+
+        async def fails(*_: Any) -> None:
+            raise JournalFailed("the disk is gone")
+
+        monkeypatch.setattr(SqliteBacklog, "settle", fails)
+        await desk.said.put(msgspec.json.encode({"ack": lease}) + b"\n")
+        await until(lambda: len(desk.told) > 1, 10, "an answer")
+        assert desk.told[1] == {"lost": lease, "message": "the disk is gone"}
+        await desk.said.put(b"")
+        await running

@@ -14,7 +14,7 @@ import msgspec
 from xmppbus import limits
 from xmppbus.cli.desk import Desk
 from xmppbus.cli.showing import json_line
-from xmppbus.errors import Code, Exit, Refused
+from xmppbus.errors import BusError, Code, Exit, Refused
 from xmppbus.queues import Consumer, Leased, LeaseLost
 
 VERDICTS = ("ack", "requeue", "reject", "release")
@@ -121,12 +121,12 @@ class Consuming:
         say: Callable[..., Any] = getattr(self._consumer, word)
         try:
             await (say(lease, text) if word in ("requeue", "reject") else say(lease))
-        except LeaseLost as lost:
+        except BusError as lost:  # also where it could not be written: then it does not count
             await self._lost(lease, lost)
         else:
             await self._write({"done": lease})
 
-    async def _lost(self, lease: int, lost: LeaseLost) -> None:
+    async def _lost(self, lease: int, lost: BusError) -> None:
         await self._write({"lost": lease, "message": str(lost)})
 
     async def _write(self, line: dict[str, Any]) -> None:
