@@ -236,6 +236,20 @@ async def test_a_service_below_which_it_stands_itself_ends(prosody: Server, monk
         assert (await disco.tree(romeo, jid, depth=1)).more
 
 
+async def test_an_address_that_no_server_takes_is_not_asked(prosody: Server) -> None:
+    """A service may name what it likes below itself; the stream is everybody's, and goes on."""
+
+    def names_a_long_one(request: Stanza) -> str:
+        if request.element[0].tag == f"{{{INFO}}}query":
+            return f"<query xmlns='{INFO}'><identity category='x' type='y'/></query>"
+        return f"<query xmlns='{ITEMS}'><item jid='{'&apos;' * 50_000}@localhost'/></query>"
+
+    async with false_service(prosody, names_a_long_one) as jid, account(prosody) as romeo:
+        found = await disco.tree(romeo, jid, depth=2)
+        assert "no server takes it" in str(found.children[0].problem)
+        assert (await disco.ask_info(romeo, jid)).has("x", "y")
+
+
 async def test_pages_that_never_end_are_left(prosody: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """`limits.PAGES`; and one that comes again is the last."""
     pages: list[str] = []

@@ -96,7 +96,7 @@ class Account:
     async def ask(self, kind: str, to: str, inner: str) -> Element:
         """See `Asker`. Raises `Refused` for what would end the stream."""
         request_id = self._pipeline.new_id()
-        stanza = f"<iq type='{kind}' id='{request_id}' to='{attribute(to)}'>{legal(inner)}</iq>"
+        stanza = f"<iq type='{kind}' id='{request_id}' to='{attribute(to)}'>{legal(inner, to)}</iq>"
         return await self._pipeline.ask(request_id, stanza.encode(), to)
 
     def write(self, stanza: bytes) -> None:

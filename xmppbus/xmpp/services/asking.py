@@ -54,18 +54,19 @@ class Through:
 
     async def ask(self, kind: str, to: str, inner: str) -> Element:
         """See `Asker`. Raises `Refused` for what would end the stream, which is everybody's."""
-        return await self._stream.ask(kind, to, legal(inner))
+        return await self._stream.ask(kind, to, legal(inner, to))
 
     def write(self, stanza: bytes) -> None:
         """See `Asker`."""
         self._stream.pipeline.write(stanza)
 
 
-def legal(inner: str) -> str:
-    """What a server takes. Raises `Refused`: on what XML forbids, and on what is too large, it ends the stream."""
+def legal(inner: str, to: str) -> str:
+    """`inner`, if a server takes it. Raises `Refused`: on what XML forbids, and on what is too large, it ends the
+    stream. `to` may be an address that a service has named."""
     if _FORBIDDEN.search(inner):
         raise Refused(Code.USAGE, "a name or a value has a character that XML forbids (control characters are)")
-    if len(inner.encode()) > limits.REQUEST_BYTES:
+    if len(inner.encode()) + len(attribute(to).encode()) > limits.REQUEST_BYTES:
         raise Refused(Code.TOO_BIG, f"the request has more than {limits.REQUEST_BYTES} bytes; no server takes it")
     return inner
 
