@@ -264,6 +264,15 @@ IQ_SECONDS = 20.0
 NODE_CHECK_SECONDS = 600.0
 """How often a busy node is looked at again: somebody may have deleted it, and a server made another in its place."""
 
+NODE_EXPIRE_LEAST_SECONDS = 3600.0
+NODE_EXPIRE_DAYS = 3_650
+NODE_EXPIRE_LOOK_SECONDS = 600.0
+NODE_EXPIRE_AT_ONCE = 50
+"""A profile's `expire`: at least so long, for what is known of a node's use after a restart is ten minutes less exact;
+and at most. How often nodes that nobody uses are looked for, and how many of them a look asks about, with three
+requests each, so that publishes go on."""
+assert NODE_EXPIRE_LEAST_SECONDS > 3 * NODE_CHECK_SECONDS
+
 PING_SECONDS = 10.0
 PING_DEADLINE_SECONDS = 10.0
 TCP_USER_TIMEOUT_SECONDS = 20.0
@@ -402,10 +411,10 @@ HTTP_BODY_BYTES = 16 * MIB
 HTTP_BODIES_BYTES = 64 * MIB
 """A batch; the events in it are bounded one by one. Unfinished bodies of all connections: what slow ones can cost."""
 
-JSON_PARTS = EVENT_BYTES
+JSON_PARTS = EVENT_BYTES // 2
 JSON_VALUES = 1_000_000
 """Lists and objects, and commas, in a large JSON body: 16 MiB of `[],` would keep the one thread that everybody waits
-for busy for ten seconds, this many at most a quarter of one. No legal event has more: each takes a byte at least."""
+for busy for ten seconds, this many for half of one. No legal event has more: each takes two bytes at least."""
 
 HTTP_HEADER_SECONDS = 10.0
 HTTP_BODY_SECONDS = 10.0
