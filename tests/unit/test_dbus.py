@@ -19,6 +19,7 @@ from xmppbus.inputs.dbus_options import DbusInputOptions, DbusSignal
 from xmppbus.inputs.dbus_signals import SignalRule
 from xmppbus.inputs.dbus_units import changed_unit, event_of
 
+SAID = "signals are dropped ({} so far): they come faster than they are accepted"
 SIGNAL = Signal(":1.7", "/org/example/disks/sda", "org.example.Disks", "Full", ["/a/b", "org.example.sda", 97])
 
 
@@ -90,12 +91,17 @@ def test_values_have_a_bound() -> None:
         plain(deep)
 
 
-def test_what_waits_has_a_bound_and_what_is_dropped_is_counted() -> None:
+def test_what_waits_has_a_bound_and_what_is_dropped_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     """In number and in bytes: a bus does not wait for us."""
     arrived = Arrived()
     for _ in range(limits.DBUS_WAITING + 3):
         arrived.put({"type": "t"})
     assert arrived.dropped == 3
+    assert [each.message for each in caplog.records] == [SAID.format(1)], "whoever floods us does not flood the log"
+    arrived.accepted(1)
+    for _ in range(3):
+        arrived.put({"type": "t"})
+    assert [each.message for each in caplog.records] == [SAID.format(1), SAID.format(4)]
     arrived = Arrived()
     for _ in range(limits.DBUS_WAITING_BYTES // 100_000 + 2):
         arrived.put({"type": "t", "data": "x" * 100_000})

@@ -44,6 +44,7 @@ class Arrived:
         self.dropped = 0
         self._events: deque[tuple[dict[str, Any], int]] = deque()
         self._bytes = 0
+        self._full = False
         self._changed = asyncio.Event()
 
     def put(self, event: dict[str, Any]) -> None:
@@ -51,7 +52,9 @@ class Arrived:
         size = len(encode_fields(event))
         if len(self._events) >= limits.DBUS_WAITING or self._bytes + size > limits.DBUS_WAITING_BYTES:
             self.dropped += 1
-            log.error("a signal is dropped: they come faster than they are accepted")
+            if not self._full:
+                log.error("signals are dropped (%d so far): they come faster than they are accepted", self.dropped)
+            self._full = True
             return
         self._events.append((event, size))
         self._bytes += size
@@ -66,6 +69,7 @@ class Arrived:
 
     def accepted(self, count: int) -> None:
         """So many need not wait any more."""
+        self._full = False
         for _ in range(count):
             self._bytes -= self._events.popleft()[1]
 
