@@ -68,7 +68,7 @@ def test_a_batch_of_a_thousand_events_with_a_hundred_values_each_is_read() -> No
 def test_what_is_refused_says_what_to_do() -> None:
     """In how many of what."""
     with pytest.raises(Refused, match=r"131073 lists and objects of at most 131072 .* send it in parts") as refused:
-        check_json(b"[" * (limits.JSON_PARTS + 1))
+        check_json(b"[ " * (limits.JSON_PARTS + 1))
     assert refused.value.code is Code.TOO_BIG
     with pytest.raises(Refused, match="1000001 values of at most 1000000"):
         check_json(b"," * (limits.JSON_VALUES + 1))
