@@ -75,9 +75,8 @@ class Followed:
         else:
             reason = self._failed
         if reason and reason != self.reason:
-            mend = (
-                "see the kernel's log" if self._failed else "the daemon's user needs the right (on Debian: group adm)"
-            )
+            right = "the daemon's user needs the right to read it (on Debian: the group adm)"
+            mend = "the kernel's log says more of the disk" if self._failed else right
             log.warning("%s; %s", reason, mend)
         self.reason = reason
         for lost in self.rotating.lost:
