@@ -119,6 +119,15 @@ async def test_mails_without_an_end_are_kept_up_to_a_bound(monkeypatch: pytest.M
         await until(lambda: not found.held, SOON, "all of it to be given back")
 
 
+@pytest.mark.parametrize("method", [b"POST", b"PATCH", b"XYZ"])
+async def test_a_web_page_ends_with_its_first_line_or_the_second(method: bytes) -> None:
+    """Whatever method it has the browser use; what it puts into the body is not read."""
+    async with listening() as (_, port):
+        said = await rest(await connected(port, method + b" / HTTP/1.1\r\nHost: evil.example:2525\r\n\r\n" + BEGUN))
+        assert said.splitlines()[-1].startswith(b"421 4.7.0 this is SMTP")
+        assert b"354" not in said
+
+
 async def test_commands_of_a_connection_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that says the same for ever is left."""
     monkeypatch.setattr(limits, "SMTP_COMMANDS", 3)

@@ -89,6 +89,8 @@ class Connection(SMTP):
             command_call_limit=limits.SMTP_COMMANDS,
             loop=asyncio.get_running_loop(),
         )
+        # A page whose name was made to point here (DNS rebinding) chooses any method; browsers say this behind it.
+        self._smtp_methods["HOST:"] = self.smtp_POST
         self._connections = connections
         self.since = self.loop.time()
         self.held = 0
