@@ -216,6 +216,21 @@ async def test_what_was_being_published_when_the_daemon_stops_is_answered(daemon
     assert (await daemon.status())["journal"]["entries"] >= answered
 
 
+async def test_who_has_not_yet_said_what_it_wants_is_told_that_the_daemon_stops(
+    daemon: Daemon, connected: Program
+) -> None:
+    """And to try again."""
+    connected.writer.write(pack(frames.VERSION, frames.PROTOCOL))
+
+    async def there() -> bool:
+        return bool((await daemon.status())["inputs"]["unix"]["connections"] == 2)  # and the one that asks
+
+    await until(there, 10, "the connection to be taken")
+    await daemon.stop()
+    assert await connected.frame() == (frames.ERROR, b"xmppbus: the daemon is stopping\n")
+    assert await connected.frame() == (frames.EXIT, b"75")
+
+
 async def test_a_client_of_no_known_command_gets_help(daemon: Daemon) -> None:
     """Exit 64, and the nearest name."""
     done = await daemon.run("publsh", "t")

@@ -37,6 +37,8 @@ log = logging.getLogger("xmppbus.unix")
 Commands = Callable[[Sequence[str], ClientTerminal, Facts, Role], Awaitable[int]]
 """Carries out a command line; its result is the exit code. The command line itself is a floor above the inputs."""
 
+STOPPING = "the daemon is stopping"
+
 _PATH_BYTES = 107 - len(".new")  # sockaddr_un, unix(7)
 
 
@@ -227,8 +229,8 @@ class Connection(asyncio.Protocol):
             self._pipeline.end()
             return self._task
         self._leaving = True
-        if self._task is None:
-            self._transport.close()
+        if self._task is None:  # it has not yet said what it wants
+            self._refuse(Exit.TRY_AGAIN, STOPPING)
         elif self._terminal:
             self._terminal.leave()
             if self._terminal.endless:
@@ -265,7 +267,7 @@ class Connection(asyncio.Protocol):
             code = await command
         except asyncio.CancelledError:
             if self._leaving:
-                self._refuse(Exit.TRY_AGAIN, "the daemon is stopping")
+                self._refuse(Exit.TRY_AGAIN, STOPPING)
             raise
         except Exception:
             log.exception("a command failed")
