@@ -55,6 +55,7 @@ NodePrefix = Annotated[
     str,
     Meta(pattern=r"^[A-Za-z0-9_./-]{0,64}\Z", description="at most 64 letters, digits, `_`, `.`, `/` and `-`"),
 ]
+Duration = Annotated[str, Meta(pattern=r"^[0-9]+[smhdw]\Z", description="a number and s, m, h, d or w: `24h`")]
 AccessModel = Literal["open", "presence", "roster", "authorize", "whitelist"]
 PublishModel = Literal["publishers", "subscribers", "open"]
 Who = Literal["admins", "everyone"]
@@ -103,7 +104,7 @@ class NodeOptions(Section, frozen=True, kw_only=True):
     match: Pattern = "#"  # the types whose nodes are made like this
     title: Name | None = None  # shown by clients
     description: Name | None = None  # shown by clients
-    persist_items: bool = True  # the server keeps the items, for whoever comes later
+    persist_items: bool = True  # durable: the server keeps the items, for whoever comes later
     max_items: Annotated[int, Meta(ge=1, le=100_000)] = 64  # so many; servers have a cap of their own
     access_model: AccessModel = "whitelist"  # who may subscribe and read; `open` is everybody, so it must be written
     readers: list[Name] = field(default_factory=list)  # with `whitelist`: bare JIDs; few servers admit a domain
@@ -112,6 +113,9 @@ class NodeOptions(Section, frozen=True, kw_only=True):
     notify_retract: bool = False  # tell subscribers of each item that has to go; this doubles the traffic
     deliver_payloads: bool = True  # notifications carry the event, not only its item id
     item_expire: Annotated[int, Meta(ge=1)] | None = None  # seconds after which the server forgets an item
+    # At least `1h`: a node that this bus made, on which nothing was published for so long and which has no subscribers,
+    # is deleted, its items with it; the next publish makes it again. Never unless it is given.
+    expire: Duration | None = None
 
 
 class MatchOptions(Section, frozen=True, kw_only=True):
@@ -217,7 +221,6 @@ class BotOptions(Section, frozen=True, kw_only=True):
     omemo: bool | dict[Name, Literal["required", "possible", "never"]] = False
 
 
-Duration = Annotated[str, Meta(pattern=r"^[0-9]+[smhdw]\Z", description="a number and s, m, h, d or w: `24h`")]
 FieldName = Annotated[
     str,
     Meta(

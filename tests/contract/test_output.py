@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import make_server
-from tests.servers.outputs import deliveries, now, stream
+from tests.servers.outputs import Drawers, deliveries, now, stream
 from tests.support.conversation import log_in
 from tests.support.proxy import Proxy
 from tests.support.raw import RawStream
@@ -67,7 +67,7 @@ async def pubsub(server_name: str, directory: Any) -> AsyncIterator[Scene]:
         Proxy(server.component_port) as proxy,
         stream(server, port=proxy.port) as bus,
         await log_in(server, "reader@localhost") as reader,
-        PubSub(bus, [profile], prefix="", clock=now) as output,
+        PubSub(bus, [profile], prefix="", clock=now, journal=Drawers()) as output,
     ):
         await asyncio.wait_for(output.ready(), SOON)
         yield Scene(output, reader, server, proxy)

@@ -1,6 +1,6 @@
 """R11, the shell's half of a broker: confirms, listen and get, ack, requeue, reject, dead letters, patterns.
 
-And the lines of docs/howto/queues.md and docs/reference/consume.md.
+And the lines of docs/howto/queues.md and docs/reference/consume.md, and a profile of docs/howto/read-the-nodes.md.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.house.subscribers import kept
 from tests.support.daemon import Daemon, program
+from tests.support.living_house import living
 from tests.support.pages import ROOT, block, blocks
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -259,8 +262,6 @@ async def test_r11_the_lines_of_the_page_work(daemon: Daemon) -> None:
 
 async def test_r11_a_route_fills_a_queue(tmp_path: Path) -> None:
     """The config of the page."""
-    import yaml
-
     async with Daemon(tmp_path / "bus", config=yaml.safe_load(block(PAGE, "yaml"))) as daemon:
         await daemon.command("publish", "disk.full", "91 %", "--severity", "warning")
         await daemon.command("publish", "disk.full", "99 %", "--severity", "critical")
@@ -268,6 +269,39 @@ async def test_r11_a_route_fills_a_queue(tmp_path: Path) -> None:
         assert (await daemon.command("queue", "info", "urgent", "--json")).json["routes"] == ["urgent"]
         daemon.config_file.write_text(daemon.config_file.read_text().replace("queue:urgent", "queue:not a name"))
         assert "not a name" in (await daemon.run("check")).out + (await daemon.run("check")).err
+
+
+async def test_r11_a_node_is_durable_and_expires_when_nobody_uses_it(
+    server: Server, node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its profile, which a reload takes; the next publish makes it again."""
+    async with living(server, tmp_path, {}) as house:
+        output: Any = house.outputs["pubsub"]
+        path = tmp_path / "xmppbus.yaml"
+        (profile,) = yaml.safe_load(block("docs/howto/read-the-nodes.md", "yaml"))["nodes"]
+        profile |= {"match": node, "readers": ["listener@localhost"]}
+        path.write_text(json.dumps({**yaml.safe_load(path.read_text()), "nodes": [profile]}))
+        assert house.reload
+        assert (await house.reload()).taken == ("nodes",)
+
+        async def publish() -> list[str]:
+            await house.bus.accept([{"type": node, "data": "hello"}])
+
+            async def is_done() -> bool:
+                return (await house.journal.status()).waiting == 0
+
+            await until(is_done, 30, "the event to be delivered")
+            return await kept(server, node)
+
+        first = await publish()
+        assert len(first) == 1
+        assert await output._expiring.look() == []
+        monkeypatch.setattr(output._expiring, "_clock", lambda: datetime.now(UTC) + timedelta(days=31))
+        assert await output._expiring.look() == [node]
+        assert (await house.status())["outputs"]["pubsub"]["expired"] == 1
+        second = await publish()
+        assert len(second) == 1
+        assert second != first
 
 
 async def test_r11_a_python_program_works_on_a_queue(daemon: Daemon, tmp_path: Path) -> None:

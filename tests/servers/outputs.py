@@ -9,7 +9,7 @@ from tests.support.raw import RawStream
 from tests.support.raw_pubsub import items, subscribe
 from tests.support.server import Server
 from xmppbus.event import parse
-from xmppbus.journal import Delivery, Outcome, Verdict
+from xmppbus.journal import Delivery, Outcome, PlaceStatus, Verdict
 from xmppbus.options import NodeOptions, XmppOptions
 from xmppbus.outputs.pubsub import PubSub
 from xmppbus.xmpp.component import Stream
@@ -49,9 +49,37 @@ def stream(server: Server, **changed: Any) -> Stream:
     return Stream(options(server, **changed), server.secret, dice=random.random)
 
 
+class Drawers:
+    """As much of a journal as an output needs, in memory: what its process knows goes with it."""
+
+    def __init__(self) -> None:
+        self._drawers: dict[str, dict[str, Any]] = {}
+
+    @property
+    def kept(self) -> "Drawers":
+        """The drawers."""
+        return self
+
+    async def places(self) -> list[PlaceStatus]:
+        """Nothing waits."""
+        return []
+
+    async def all(self, drawer: str) -> dict[str, Any]:
+        """Everything in a drawer."""
+        return dict(self._drawers.get(drawer, {}))
+
+    async def keep(self, drawer: str, name: str, value: Any) -> None:
+        """In the place of the one before."""
+        self._drawers.setdefault(drawer, {})[name] = value
+
+    async def drop(self, drawer: str, name: str) -> bool:
+        """Whether it was there."""
+        return self._drawers.get(drawer, {}).pop(name, None) is not None
+
+
 def output(of: Stream, *profiles: NodeOptions, prefix: str = "") -> PubSub:
     """An output on a stream."""
-    return PubSub(of, profiles, prefix=prefix, clock=now)
+    return PubSub(of, profiles, prefix=prefix, clock=now, journal=Drawers())
 
 
 def deliveries(event_type: str, count: int, *, first: int = 0, **fields: Any) -> list[Delivery]:

@@ -186,6 +186,13 @@ class TestSentences:
             ("nodes: [{readers: x.org}]\n", "1:19: nodes[0].readers should be a list, not `x.org`"),
             ("nodes: [{match: a..b}]\n", "1:17: nodes[0].match can't be `a..b`: it is words of letters, digits, `_` "),
             ("nodes: [{readers: [a/b]}]\n", "1:20: a reader is a bare JID or a domain"),
+            ("nodes: [{expire: 59m}]\n", "1:18: `expire` is from `1h` to `3650d`, not `59m`"),
+            ("nodes: [{expire: 3651d}]\n", "1:18: `expire` is from `1h` to `3650d`, not `3651d`"),
+            ("nodes: [{expire: soon}]\n", "1:18: nodes[0].expire can't be `soon`: it is a number and s, m, h, d or w"),
+            (
+                "nodes: [{publish_model: open, expire: 30d}]\n",
+                "1:31: `expire` goes by what this bus publishes, and with `publish_model: open`",
+            ),
             ("journal: {keep: {days: 0}}\n", "1:24: journal.keep.days should be a number above 0 to 36,500, not `0`"),
             ("source: 12\n", '1:9: source should be text, not `12`; quotes make it text: "12"'),
             ("http: 8222\n", "1:7: http should be options by name, not `8222`"),

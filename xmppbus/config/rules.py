@@ -143,7 +143,18 @@ def _http(http: HttpOptions) -> Iterator[Difference]:
 
 
 def _nodes(options: Options) -> Iterator[Difference]:
+    least, most = timedelta(seconds=limits.NODE_EXPIRE_LEAST_SECONDS), timedelta(days=limits.NODE_EXPIRE_DAYS)
     for index, node in enumerate(options.nodes):
+        expire = duration(node.expire) if node.expire else least
+        if expire is None or not least <= expire <= most:
+            sentence = f"`expire` is from `1h` to `{limits.NODE_EXPIRE_DAYS}d`, not `{node.expire}`"
+            yield Difference(("nodes", index, "expire"), sentence)
+        if node.expire and node.publish_model == "open":
+            sentence = (
+                "`expire` goes by what this bus publishes, and with `publish_model: open` others publish unseen; take "
+                "one of them out"
+            )
+            yield Difference(("nodes", index, "expire"), sentence, at_key=True)
         for number, reader in enumerate(node.readers):
             if not _READER.match(reader):
                 sentence = f"a reader is a bare JID or a domain (`romeo@example.org`, `example.org`), not `{reader}`"

@@ -6,8 +6,9 @@ A place is an event type, or the node that a route names; its node has the confi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from xmppbus import limits
@@ -16,6 +17,7 @@ from xmppbus.house import House
 from xmppbus.interfaces import Clock
 from xmppbus.journal import UNSENT, Delivery, Outcome, Verdict
 from xmppbus.options import NodeOptions
+from xmppbus.outputs.expiring import Expiring, Keeping
 from xmppbus.outputs.publishing import Publishing
 from xmppbus.plugins import Options, Registry
 from xmppbus.xmpp import requests
@@ -46,7 +48,16 @@ class _Checked(NamedTuple):
 class PubSub:
     """An `Output`: publishes on the nodes of one service."""
 
-    def __init__(self, stream: Stream, profiles: Sequence[NodeOptions], *, prefix: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        profiles: Sequence[NodeOptions],
+        *,
+        prefix: str,
+        clock: Clock,
+        journal: Keeping,
+        named: Callable[[], Container[str]] = frozenset,
+    ) -> None:
         self._stream = stream
         self._prefix = prefix
         self._clock = clock
@@ -54,16 +65,24 @@ class PubSub:
         self._checked: dict[str, _Checked] = {}
         self._opened: dict[str, int] = {}  # node -> the session in which its first publish got a yes
         self._took: dict[str, int] = {}  # node -> the last session in which it took an item
+        self._expiring = Expiring(stream, journal, clock=clock, named=named, forget=self._forget_all)
+        self._expiring.take(profiles)
+        self._looking: asyncio.Task[None]
 
     async def __aenter__(self) -> PubSub:
+        await self._expiring.open()
+        self._looking = asyncio.create_task(self._expiring.run(), name="nodes that nobody uses")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """The stream is somebody else's to close."""
+        self._looking.cancel()
+        await asyncio.wait([self._looking])
 
     def take(self, profiles: Sequence[NodeOptions]) -> None:
         """Go by these profiles from now on: every node is looked at again before the next publish there."""
         self._nodes.profiles = profiles
+        self._expiring.take(profiles)
         self._checked.clear()
 
     async def ready(self) -> None:
@@ -79,54 +98,63 @@ class PubSub:
             "reason": "" if up else self._stream.status()["reason"],
             "service": self._stream.service,
             "nodes": len(self._checked),
+            "expiring": self._expiring.count,
+            "expired": self._expiring.gone,
             "differences": differences,
         }
 
     async def deliver_run(self, place: str, deliveries: Sequence[Delivery]) -> AsyncIterator[Outcome]:
         """As `interfaces.Output` says. The first publish of a session goes alone, and opens the window with its yes."""
         name = self._prefix + place
-        left = list(deliveries)
-        for attempt in range(_REMADE + 1):
-            try:
-                if not self._stream.session:
-                    raise NoAnswer(Unanswered.DISCONNECTED)
-                node = await self._node(name, place)
-                stored = await self._stored(node, left)
-            except (ErrorAnswer, NoAnswer) as error:
-                self._forget(name)
-                yield _not_begun(error)
-                for _ in left[1:]:
-                    yield UNSENT
-                return
-            alone = not self._is_open(node)
-            takes = self._took.get(name) == self._stream.session
-            publishing = Publishing(self._stream, node, left, self._now(), alone=alone, stored=stored, takes=takes)
-            # Until all of it is answered, whatever ends this has the next run look the node up again.
-            self._opened.pop(name, None)
-            again = 0
-            try:
-                async for outcome in publishing.outcomes():
-                    if outcome.condition in _CHANGED and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
-                        # It is made or looked at again once whatever else is in flight is resolved.
-                        again = again or publishing.yielded
-                    if not again:
-                        yield outcome
-            finally:
-                publishing.leave()  # whoever leaves early has nothing more sent
-                if publishing.takes:
-                    self._took[name] = publishing.session
-            if publishing.failed:
-                self._forget(name)
-            elif publishing.published:  # else more than this run was in doubt
-                self._opened[name] = publishing.session
-            if not again:
-                return
-            left = left[again - 1 :]
+        async with self._expiring.using(name):
+            left = list(deliveries)
+            for attempt in range(_REMADE + 1):
+                try:
+                    if not self._stream.session:
+                        raise NoAnswer(Unanswered.DISCONNECTED)
+                    node = await self._node(name, place)
+                    stored = await self._stored(node, left)
+                except (ErrorAnswer, NoAnswer) as error:
+                    self._forget(name)
+                    yield _not_begun(error)
+                    for _ in left[1:]:
+                        yield UNSENT
+                    return
+                alone = not self._is_open(node)
+                takes = self._took.get(name) == self._stream.session
+                publishing = Publishing(self._stream, node, left, self._now(), alone=alone, stored=stored, takes=takes)
+                # Until all of it is answered, whatever ends this has the next run look the node up again.
+                self._opened.pop(name, None)
+                again = 0
+                try:
+                    async for outcome in publishing.outcomes():
+                        if outcome.condition in _CHANGED and outcome.verdict is Verdict.STOPPED and attempt < _REMADE:
+                            # It is made or looked at again once whatever else is in flight is resolved.
+                            again = again or publishing.yielded
+                        if not again:
+                            yield outcome
+                finally:
+                    publishing.leave()  # whoever leaves early has nothing more sent
+                    if publishing.takes:
+                        self._took[name] = publishing.session
+                if publishing.failed:
+                    self._forget(name)
+                elif publishing.published:  # else more than this run was in doubt
+                    self._opened[name] = publishing.session
+                if not again:
+                    return
+                left = left[again - 1 :]
 
     def _forget(self, name: str) -> None:
         """Something was refused or went unanswered: look at the node, and at what is on it, before the next publish."""
         self._checked.pop(name, None)
         self._opened.pop(name, None)
+
+    def _forget_all(self, name: str) -> None:
+        """The node has gone: the next publish makes it, and what was said of it is said no more."""
+        self._forget(name)
+        self._took.pop(name, None)
+        self._nodes.differences.pop(name, None)
 
     def _is_open(self, node: Node) -> bool:
         return self._opened.get(node.name) == self._stream.session
@@ -137,6 +165,7 @@ class PubSub:
         if checked and checked.session == session and now < checked.until:
             return checked.node
         node = await self._nodes.ensure(name, event_type)
+        await self._expiring.looked_at(node, event_type)
         self._checked[name] = _Checked(node._replace(made=False), session, now + limits.NODE_CHECK_SECONDS)
         return node
 
@@ -183,7 +212,25 @@ def build(house: House, options: Options) -> PubSub:
         raise ValueError("pubsub has no options of its own; see `xmpp` and `nodes`")
     if house.xmpp is None or house.options.xmpp is None:
         raise ValueError("publishing needs an XMPP server; add `xmpp:` to the config")
-    return PubSub(house.xmpp, house.options.nodes, prefix=house.options.xmpp.node_prefix, clock=house.clock)
+    return PubSub(
+        house.xmpp,
+        house.options.nodes,
+        prefix=house.options.xmpp.node_prefix,
+        clock=house.clock,
+        journal=house.journal,
+        named=partial(_named, house),
+    )
+
+
+def _named(house: House) -> set[str]:
+    """The nodes that routes name: somebody wants them to be there."""
+    return {
+        address.place
+        for route in house.routes
+        for addresses in (route.to, *route.escalate)
+        for address in addresses
+        if address.output == "pubsub"
+    }
 
 
 def register(registry: Registry) -> None:

@@ -69,6 +69,16 @@ def list_affiliations(node: str) -> str:
     return f"<pubsub xmlns='{OWNER}'><affiliations node='{attribute(node)}'/></pubsub>"
 
 
+def list_subscriptions(node: str) -> str:
+    """Ask who is subscribed to a node, as its owner (§8.8.1)."""
+    return f"<pubsub xmlns='{OWNER}'><subscriptions node='{attribute(node)}'/></pubsub>"
+
+
+def has_subscriptions(answer: Element) -> bool:
+    """Whether an answer to `list_subscriptions` has a list at all, be it empty."""
+    return answer.find(f"{{{OWNER}}}pubsub/{{{OWNER}}}subscriptions") is not None
+
+
 def items(node: str, item_ids: Iterable[str]) -> str:
     """Ask for items by id (§6.5.8): those that are there come back, with their payloads.
 
