@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from aio_pika.abc import AbstractChannel, ExchangeType
 from aio_pika.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
@@ -21,21 +22,26 @@ Handle = Callable[[str, Sequence[Message]], Awaitable[list[Verdict]]]
 """Accepts a batch of a queue's messages; one verdict each."""
 
 
-class GivenBack(Exception):
-    """Messages are in the queue again, for us or another consumer: we can't take them now."""
+class Taking(NamedTuple):
+    """What becomes of the messages of a queue."""
+
+    handle: Handle
+    opened: Callable[[str], None]  # told once the broker hands out messages
+    pause: Callable[[int], float]  # how many seconds to wait after so many vain tries
 
 
-async def consume(
-    session: Session, source: Source, prefetch: int, handle: Handle, opened: Callable[[str], None]
-) -> None:
-    """Until cancelled; `opened` is told once the broker hands out messages.
+async def consume(session: Session, source: Source, prefetch: int, taking: Taking) -> None:
+    """Until cancelled.
 
-    Raises `GivenBack`; `Away` where the queue can't be consumed; or what became of the channel.
+    What can't be taken now is kept unacknowledged and tried again: a message that is given back counts as a try at a
+    queue with a delivery limit (quorum queues), and the broker drops it in the end, while only we are to blame.
+
+    Raises `Away` where the queue can't be consumed; or what became of the channel.
     """
     channel = session.connection.channel(publisher_confirms=False)
     await channel.initialize(timeout=limits.BROKER_ANSWER_SECONDS)
     try:
-        await _consume(channel, source, prefetch, handle, opened)
+        await _consume(channel, source, prefetch, taking)
     except ChannelNotFoundEntity as error:
         mend = "make the exchange" if source.exchange else "make the queue, or take it out of `queues`"
         raise Away(f"{error}; {mend}") from None
@@ -49,9 +55,7 @@ async def consume(
                 await channel.close()
 
 
-async def _consume(
-    channel: AbstractChannel, source: Source, prefetch: int, handle: Handle, opened: Callable[[str], None]
-) -> None:
+async def _consume(channel: AbstractChannel, source: Source, prefetch: int, taking: Taking) -> None:
     arrived: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()  # the broker keeps to the prefetch
     channel.close_callbacks.add(lambda *_: arrived.put_nowait(None))
     wire = await channel.get_underlay_channel()  # what the library makes of a message raises for strange properties
@@ -60,13 +64,22 @@ async def _consume(
         await _declare(channel, source)
     await wire.basic_qos(prefetch_count=prefetch, timeout=limits.BROKER_ANSWER_SECONDS)
     await wire.basic_consume(source.queue, arrived.put, timeout=limits.BROKER_ANSWER_SECONDS)
-    opened(source.queue)
+    taking.opened(source.queue)
+    held: list[DeliveredMessage] = []
+    attempts = 0
     while True:
-        batch = await _next(arrived, prefetch)
+        if held:
+            attempts += 1
+            await asyncio.sleep(taking.pause(attempts))
+            if channel.is_closed:  # they are somebody else's again, or come again
+                raise Away("the channel was closed")
+        else:
+            attempts = 0
+        batch = held or await _next(arrived, prefetch)
         # Whoever is cancelled in the middle still says yes to what was accepted, or it would come a second time.
-        settling = asyncio.ensure_future(_take(wire, source.queue, batch, handle))
+        settling = asyncio.ensure_future(_take(wire, source.queue, batch, taking.handle))
         try:
-            await asyncio.shield(settling)
+            held = await asyncio.shield(settling)
         except asyncio.CancelledError:
             await asyncio.wait({settling}, timeout=limits.GRACE_SECONDS)
             if settling.done() and not settling.cancelled():
@@ -95,20 +108,20 @@ async def _next(arrived: asyncio.Queue[DeliveredMessage | None], most: int) -> l
     return batch
 
 
-async def _take(wire: Wire, queue: str, batch: Sequence[DeliveredMessage], handle: Handle) -> None:
+async def _take(wire: Wire, queue: str, batch: Sequence[DeliveredMessage], handle: Handle) -> list[DeliveredMessage]:
+    """Settle what can be settled; those that can't be taken now."""
     verdicts = await handle(queue, [message_of(each) for each in batch])
-    tags: dict[Verdict, list[int]] = {verdict: [] for verdict in Verdict}
+    found: dict[Verdict, list[DeliveredMessage]] = {verdict: [] for verdict in Verdict}
     for message, verdict in zip(batch, verdicts, strict=True):
-        tags[verdict].append(message.delivery_tag or 0)
-    for tag in tags[Verdict.REJECT]:
-        await wire.basic_reject(tag, requeue=False, wait=False)
-    good, later = tags[Verdict.ACK], tags[Verdict.LATER]
+        found[verdict].append(message)
+    for each in found[Verdict.REJECT]:
+        await wire.basic_reject(each.delivery_tag or 0, requeue=False, wait=False)
+    good, later = found[Verdict.ACK], found[Verdict.LATER]
     if good and not later:  # all before the last are settled, so one word is enough
-        await wire.basic_ack(good[-1], multiple=True)
-    for tag in good if later else ():
-        await wire.basic_ack(tag)
-    if later:
-        raise GivenBack
+        await wire.basic_ack(good[-1].delivery_tag or 0, multiple=True)
+    for each in good if later else ():
+        await wire.basic_ack(each.delivery_tag or 0)
+    return later
 
 
 def message_of(delivered: DeliveredMessage) -> Message:

@@ -78,7 +78,7 @@ class AmqpInput:
         ]
         self._waiting: dict[str, str] = {}  # queues that are not consumed, and why
         self._full: set[str] = set()  # those of them whose messages we could not take
-        self._accepted = self._rejected = self._given_back = 0
+        self._accepted = self._rejected = self._put_off = 0
 
     async def run(self, accept: Accept) -> None:
         """As `interfaces.Input` says."""
@@ -103,12 +103,12 @@ class AmqpInput:
             "queues": [each.queue for each in self._sources],
             "accepted": self._accepted,
             "rejected": self._rejected,
-            "given_back": self._given_back,
+            "put_off": self._put_off,
         }
 
     async def _consume(self, session: Session, source: Source, accept: Accept) -> None:
         """One queue on a channel of its own: what is wrong with it is not the others' matter."""
-        from xmppbus.amqp.consuming import GivenBack, consume
+        from xmppbus.amqp.consuming import Taking, consume
         from xmppbus.amqp.link import FAULTS, Away, away_of
 
         attempts = 0
@@ -124,15 +124,13 @@ class AmqpInput:
 
         while True:
             try:
-                await consume(session, source, self._options.prefetch, handle, self._opened)
-            except GivenBack:
-                pass  # it is said already why
+                await consume(session, source, self._options.prefetch, Taking(handle, self._opened, _pause))
             except Away as away:
                 self._stopped(source.queue, str(away))
             except FAULTS as fault:
                 self._stopped(source.queue, str(away_of(fault, self._link.broker)))
             attempts += 1
-            await asyncio.sleep(_AGAIN.decide(attempts, random.random))
+            await asyncio.sleep(_pause(attempts))
 
     def _opened(self, queue: str) -> None:
         """The broker hands out its messages."""
@@ -152,7 +150,7 @@ class AmqpInput:
                 self._accepted += 1
                 verdicts.append(Verdict.ACK)
             elif is_about_us(answer):
-                self._given_back += 1
+                self._put_off += 1
                 self._full.add(queue)
                 self._stopped(queue, f"its messages wait there: {answer}")
                 verdicts.append(Verdict.LATER)
@@ -178,6 +176,10 @@ class AmqpInput:
             message.routing_key[:80],
             refusal,
         )
+
+
+def _pause(attempts: int) -> float:
+    return _AGAIN.decide(attempts, random.random)
 
 
 def build(house: House, options: AmqpInputOptions) -> AmqpInput:
