@@ -106,7 +106,7 @@ class Events:
         self._refused += len(results) - len(accepted)
         new = any(each.result is Result.NEW for each in accepted)
         status = 202 if new or not results else 200 if accepted else 400
-        return json_answer(status, [_result(each) for each in results])
+        return json_answer(status, [result_of(each) for each in results])
 
     # --- out ----------------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,8 @@ def _permitted(request: Request, fields: dict[str, Any] | Refused) -> dict[str, 
     return fields
 
 
-def _result(answer: Accepted | Refused) -> dict[str, Any]:
+def result_of(answer: Accepted | Refused) -> dict[str, Any]:
+    """What is answered for one event of several."""
     if isinstance(answer, Refused):
         return {"error": answer.as_json()}
     found = {

@@ -18,10 +18,10 @@ from xmppbus import limits
 from xmppbus.config.shape import did_you_mean
 from xmppbus.errors import Code, Refused
 from xmppbus.house import House
-from xmppbus.inputs.events import NOTICE
+from xmppbus.inputs.events import result_of
 from xmppbus.inputs.webhook import Fields, Preset, Sent, ServedPreset, Signing, check_signature
 from xmppbus.inputs.webhook_signatures import SLACK, STANDARD, hexadecimal, shared
-from xmppbus.interfaces import Accept, Accepted
+from xmppbus.interfaces import Accept
 from xmppbus.journal import Result
 from xmppbus.options import Name, Section
 from xmppbus.plugins import Registry
@@ -185,7 +185,7 @@ class Webhooks:
             return Answer(200, reply.body, b"Content-Type: %s\r\n" % reply.media_type.encode())
         new = any(each.result is Result.NEW for each in accepted)
         status = 202 if new else 200 if accepted or not results else 400
-        shown = [_result(each) for each in results]
+        shown = [result_of(each) for each in results]
         return json_answer(status, shown[0] if len(shown) == 1 else shown)
 
 
@@ -240,16 +240,6 @@ def _permitted(request: Request, fields: Fields) -> Fields | Refused:
     except Refused as refusal:
         return refusal
     return fields
-
-
-def _result(answer: Accepted | Refused) -> dict[str, Any]:
-    if isinstance(answer, Refused):
-        return {"error": answer.as_json()}
-    found = {"id": answer.item_id, "sequence": answer.sequence, "result": answer.result}
-    found["deliveries"] = answer.deliveries
-    if answer.result is Result.NEW and not answer.deliveries:
-        found["notice"] = NOTICE
-    return found
 
 
 def register(registry: Registry) -> None:
