@@ -260,7 +260,7 @@ def test_every_refusal_has_an_smtp_reply() -> None:
         (SmtpOptions(listen="2525"), "should be an address and a port"),
         (SmtpOptions(tokens_file="/missing"), "xmppbus token add"),
         (SmtpOptions(certificate_file="/missing"), "can't be used for TLS"),
-        (SmtpOptions(key_file="/missing"), "without `certificate_file`"),
+        (SmtpOptions(key_file="/missing"), "without certificate_file"),
         (SmtpOptions(recipients={"root+a": "a"}), "is no address"),
     ],
 )
