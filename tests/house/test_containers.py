@@ -127,10 +127,10 @@ async def test_the_images_steps_and_the_set_as_processes(box: Box, tmp_path: Pat
         await until(lambda: healthy("bus", USER), SOON, "the bus", poll=0.2)
         for name in ("publisher", "display"):
             stack.enter_context(running(box, SERVICES[name]["command"], USER, logs[name]))
+        await until(lambda: "demo.load" in logs["display"].read_text(), SOON, "the display", poll=0.1)
         kept = box.run(["xmppbus", "publish", "demo.hello", "from a container", "--confirm"], image, USER)
         assert kept.returncode == 0, (kept, logs["bus"].read_text(), logs["prosody"].read_text())
-        await until(lambda: "demo.load" in logs["display"].read_text(), SOON, "the display", poll=0.1)
-        assert "demo.hello" in logs["display"].read_text()
+        await until(lambda: "demo.hello" in logs["display"].read_text(), SOON, "what was just published", poll=0.1)
         token = box.path("/run/secrets/page_token").read_text().strip()
         url = "http://127.0.0.1:8222/v1/events/demo.page"
         for header, status in (("X-None: 1", "401"), (f"Authorization: Bearer {token}", "202")):

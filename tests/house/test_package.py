@@ -14,6 +14,7 @@ import pytest
 from tests.support.daemon import Daemon, program
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = {path.stem for path in (ROOT / "plugins").glob("*.py")} - {"__init__"}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,8 @@ def test_it_brings_every_file_of_the_package_and_the_shipped_plugins(installed: 
     ours = {str(path.relative_to(ROOT)) for path in (ROOT / "xmppbus").rglob("*") if path.is_file()}
     ours = {file for file in ours if "__pycache__" not in file}
     assert {Path(file).suffix for file in ours} >= {".py", ".sql", ".typed", ".png", ".pot"}
-    plugins = {"xmppbus_plugins/throttle.py", "xmppbus_plugins/dedup.py"}
+    plugins = {f"xmppbus_plugins/{name}.py" for name in PLUGINS}
+    assert {"throttle", "dedup", "github"} <= PLUGINS
     assert ours | plugins <= files
     assert not [file for file in files if file.startswith("tests/")]
 
@@ -39,7 +41,7 @@ def test_it_brings_every_file_of_the_package_and_the_shipped_plugins(installed: 
 def test_the_shipped_plugins_are_found_by_their_entry_points(installed: metadata.Distribution) -> None:
     """As a stranger's would be."""
     found = {point.name: point.value for point in installed.entry_points if point.group == "xmppbus.plugins"}
-    assert found == {"dedup": "xmppbus_plugins.dedup", "throttle": "xmppbus_plugins.throttle"}
+    assert found == {name: f"xmppbus_plugins.{name}" for name in PLUGINS}
 
 
 def test_the_command_runs_in_its_own_environment() -> None:
