@@ -29,7 +29,7 @@ async def talking(server: Server, directory: Path, row: str) -> AsyncIterator[Ta
         await server.create_account(jid, "password")
     config = {"bot": {"affiliations": dict(zip(jids, ("owner", "member"), strict=True))}}
     async with Daemon(directory / "bus", server, config=config) as daemon:
-        await until(lambda: "is up" in daemon.log(), 15, "a session")
+        await until(lambda: f"{server.component_jid} is up" in daemon.log(), 15, "a session")
         romeo, juliet = (Person(server, jid, "password", f"bot@{server.component_jid}") for jid in jids)
         await romeo.log_in()
         await juliet.log_in()

@@ -114,14 +114,14 @@ async def test_the_daemon_says_what_it_knows(daemon: Daemon, tmp_path: Path) -> 
         ran = subprocess.run([program()], env={**environ, **question}, capture_output=True, text=True, check=True)
         return ran.stdout.split()
 
-    assert asked("xmppbus ack d") == ["plain,disk7"]
+    assert asked("xmppbus ack disk") == ["plain,disk7"]
     assert asked(f"xmppbus show {item[:6]}") == [f"plain,{item}"]
     assert asked("xmppbus queue info m") == ["plain,mails"]
     assert asked("xmppbus expect remove n") == ["plain,nights"]
     assert asked("xmppbus expect job.n") == ["plain,job.nightly"]
     assert asked("xmppbus exec /etc/h") == ["file,/etc/h"]
     daemon.kill()
-    assert asked("xmppbus ack d") == []
+    assert asked("xmppbus ack disk") == []
 
 
 async def test_no_more_is_said_than_a_screen_can_show(daemon: Daemon) -> None:

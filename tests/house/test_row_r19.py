@@ -39,7 +39,7 @@ async def test_r19_ten_lines_of_python_publish_subscribe_and_answer(way: str, se
     await server.create_account(jid, "password")
     bot = {"affiliations": {jid: "owner"}}
     async with living(tmp_path / "bus", way, server, bot=bot) as daemon:
-        await until(lambda: "is up" in daemon.log(), timeout=15, what="a session")
+        await until(lambda: f"{server.component_jid} is up" in daemon.log(), timeout=15, what="a session")
         romeo = Person(server, jid, "password", f"bot@{server.component_jid}")
         await romeo.log_in()
         try:
