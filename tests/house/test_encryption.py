@@ -96,6 +96,12 @@ async def test_check_says_where_an_accounts_keys_are(tmp_path: Path, server: Ser
     assert "listener@localhost has PEP, where its keys are" in found["text"]
 
 
+async def fingerprint(bus: Daemon) -> str:
+    """Of the bot, once its keys are published."""
+    found = (await bus.status())["encryption"]
+    return str(found["fingerprint"]) if found["state"] == "up" else ""
+
+
 async def test_check_status_and_the_bot_say_how_it_is_with_encryption(tmp_path: Path, server: Server) -> None:
     """Before the daemon runs, and of the one that does; the fingerprint is the same everywhere."""
     bus = Daemon(tmp_path / "bus", server, config={"bot": {"omemo": True}})
@@ -103,13 +109,8 @@ async def test_check_status_and_the_bot_say_how_it_is_with_encryption(tmp_path: 
     assert before["level"] == "good"
     assert f"{BOT} answers itself whoever asks for its keys" in before["text"]
     async with bus, await person(server) as romeo:
-
-        async def fingerprint() -> str:
-            found = (await bus.status())["encryption"]
-            return str(found["fingerprint"]) if found["state"] == "up" else ""
-
-        await until(fingerprint, SOON, "the bot's keys to be published")
-        shown = await fingerprint()
+        await until(lambda: fingerprint(bus), SOON, "the bot's keys to be published")
+        shown = await fingerprint(bus)
         assert [len(each) for each in shown.split()] == [8] * 8
         assert f"fingerprint {shown}" in (await bus.command("status")).out
         assert shown in finding((await bus.run("check", "--json")).json)["text"]
@@ -145,6 +146,7 @@ async def test_an_operators_day_is_encrypted_from_subscribing_to_acknowledging(t
         bot = {"affiliations": affiliations, "omemo": {romeo.jid: "possible", bare(juliet): "required"}}
         routes = [{"name": "juliet", "match": "disk.#", "to": [f"chat:{bare(juliet)}"]}]
         async with Daemon(tmp_path / "bus", prosody, config={"bot": bot, "routes": routes}) as bus:
+            await until(lambda: fingerprint(bus), SOON, "the bot's keys to be published")
             await romeo.says(BOT, "subscribe disk.#")
             await romeo.reads("You get `disk.#` from now on. `unsubscribe disk.#` ends it.")
             named = ("--key", "db1:/var", "--status", "firing", "--severity", "warning")
