@@ -72,11 +72,12 @@ class Bus:
                 answers.append(refusal)
             else:
                 answers.append(None)
-                admitted.append(Routed(event, content, self._targets(event)))
+                admitted.append(Routed(event, content, self.targets(event)))
         appended = iter(zip(admitted, await self._journal.append(admitted), strict=True)) if admitted else iter(())
         return [answer or _answer(*next(appended)) for answer in answers]
 
-    def _targets(self, event: Event) -> tuple[Target, ...]:
+    def targets(self, event: Event) -> tuple[Target, ...]:
+        """Where an event goes: to its queue alone, or along the routes and to the queues that take its type."""
         if name := event.fields.get(QUEUE):
             return (Target(QUEUE, name),)
         return self.routes.route(event) + self.queues(event.type)  # the journal makes one delivery to each
@@ -97,7 +98,7 @@ class Bus:
                 return Settled(delivery, Outcome(Verdict.DEAD, "loop", text))
             derived = _derived(station, event, index, each)
             others = self.routes.derived(station, derived) + self.queues(derived.type)
-            targets = self._targets(derived) if QUEUE in derived.fields else others
+            targets = self.targets(derived) if QUEUE in derived.fields else others
             events.append(Routed(derived, _content(derived), targets))
         targets = self.routes.onward(station, event) if same else ()
         return Settled(delivery, Outcome(Verdict.DELIVERED), targets, tuple(events))

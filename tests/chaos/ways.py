@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import smtplib
+from abc import ABC, abstractmethod
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -33,7 +34,7 @@ def encoded(event: Event) -> bytes:
     return json.dumps({"specversion": "1.0", **event}).encode()
 
 
-class PatientPublisher(Publisher):
+class PatientPublisher(Publisher, ABC):
     """One event at a time, said again until `say` does not raise."""
 
     async def run(self, ending: asyncio.Event) -> None:
@@ -55,9 +56,9 @@ class PatientPublisher(Publisher):
             return False
         return True
 
+    @abstractmethod
     async def say(self, event: Event) -> None:
         """Send it, and return with the yes. Raises what the network raises."""
-        raise NotImplementedError
 
     async def leave(self) -> None:
         """Close what is open."""

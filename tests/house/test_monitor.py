@@ -75,6 +75,11 @@ async def test_it_shows_what_is_accepted_by_whom_and_where_it_goes(tmp_path: Pat
         assert "in  events    accepted  a.b  #2" in await monitor.line()
         await daemon.request("POST", "/v1/events", '{"type": "a.b", "id": "1", "source": "s"}', JSON)
         assert "it was accepted before" in await monitor.line()
+        await daemon.command("queue", "declare", "mails", "user.#")
+        await daemon.command("publish", "user.signup", "alice joined")
+        assert (await monitor.line()).endswith("-> queue:mails")
+        await daemon.command("publish", "t", "x", "--queue", "jobs")
+        assert (await monitor.line()).endswith("-> queue:jobs")
     async with (
         Daemon(tmp_path / "with", config=no_pubsub(tmp_path)) as daemon,
         monitoring(daemon, "--in", "disk.#") as monitor,

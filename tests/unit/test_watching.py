@@ -12,7 +12,7 @@ from xmppbus.errors import Code, Refused
 from xmppbus.inputs.dbus_offering import Offering
 from xmppbus.interfaces import Accepted
 from xmppbus.journal import HELD, Result, Stop
-from xmppbus.route import Routes, Target
+from xmppbus.route import Target
 from xmppbus.running.watching import Came, Stopped, Wanted, Watched, Watcher, Went
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ def test_while_nobody_looks_on_nobody_is_told() -> None:
     with watched.watch(Wanted()) as one, watched.watch(Wanted()):
         assert watched.anybody
         refusal = Refused(Code.INVALID, "no")
-        watched.came("events", [{"type": 7}], [refusal], cast("Routes", None), "here")
+        watched.came("events", [{"type": 7}], [refusal], lambda _: (), "here")
         watched.turned_away("http", refusal, "POST /")
         watched.turned_away("http", Refused(Code.UNAUTHORIZED, "no"), "GET /")
         assert [(each.input, each.type) for each in one._waiting if isinstance(each, Came)] == [

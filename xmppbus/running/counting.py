@@ -79,11 +79,11 @@ class CountedBus(Bus):
         except Refused as refusal:
             self.figures.refused[name, refusal.code.value] += len(sent)
             if self.watched and self.watched.anybody:
-                self.watched.came(name, sent, [refusal] * len(sent), self.routes, self.source)
+                self.watched.came(name, sent, [refusal] * len(sent), self.targets, self.source)
             raise
         self.figures.answered(name, answers, clocks.perf_counter() - begun)
         if self.watched and self.watched.anybody:
-            self.watched.came(name, sent, answers, self.routes, self.source)
+            self.watched.came(name, sent, answers, self.targets, self.source)
         return answers
 
 

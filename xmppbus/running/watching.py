@@ -18,7 +18,7 @@ from xmppbus.errors import Refused
 from xmppbus.event import Event
 from xmppbus.interfaces import Accepted, Clock
 from xmppbus.journal import Result, Stop
-from xmppbus.route import Routes, Target
+from xmppbus.route import Target
 from xmppbus.stores.operations import Settlement
 
 HTTP = "http"
@@ -142,7 +142,7 @@ class Watched:
         name: str,
         sent: Sequence[Mapping[str, Any]],
         answers: Sequence[Accepted | Refused],
-        routes: Routes,
+        targets_of: Callable[[Event], tuple[Target, ...]],
         source: str,
     ) -> None:
         """What became of one batch at a door."""
@@ -153,7 +153,7 @@ class Watched:
                 self._told.add(answer)
             elif answer.result is Result.NEW:
                 given = {field: each for field, each in fields.items() if each is not None}
-                targets = routes.route(Event({"source": source, **given}))
+                targets = targets_of(Event({"source": source, **given}))
             self._tell(Came(moment, name, _type_of(fields), answer, targets))
 
     def turned_away(self, name: str, refusal: Refused, what: str = "") -> None:
